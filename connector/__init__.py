@@ -1,0 +1,3 @@
+"""A home for a newsletter."""
+
+__version__ = "0.1.0"

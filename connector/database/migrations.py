@@ -1,0 +1,204 @@
+"""The tables, step by step. A released step is never edited; a change is a new step.
+
+Steps are portable text: `$id` is a generated primary key, `$int` a 64-bit integer, `$blob`
+bytes, `$strict` what makes SQLite check types. Each engine says what these are.
+"""
+
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    name: str
+    sql: str
+
+
+M001_SUBSCRIBERS = """
+CREATE TABLE subscribers (
+    id $id,
+    email text NOT NULL,
+    email_key text NOT NULL UNIQUE,
+    name text NOT NULL DEFAULT '',
+    state text NOT NULL CHECK (state IN ('pending', 'active', 'unsubscribed')),
+    source text NOT NULL,
+    created_at $int NOT NULL,
+    confirmed_at $int,
+    unsubscribed_at $int,
+    paused_until $int
+) $strict;
+CREATE INDEX subscribers_active ON subscribers (id) WHERE state = 'active';
+
+CREATE TABLE consents (
+    id $id,
+    subscriber_id $int NOT NULL REFERENCES subscribers (id) ON DELETE CASCADE,
+    what text NOT NULL,
+    how text NOT NULL,
+    page text NOT NULL DEFAULT '',
+    client text NOT NULL DEFAULT '',
+    at $int NOT NULL
+) $strict;
+CREATE INDEX consents_of ON consents (subscriber_id);
+
+CREATE TABLE confirmations (
+    id $id,
+    email_key text NOT NULL,
+    client text NOT NULL,
+    at $int NOT NULL
+) $strict;
+CREATE INDEX confirmations_to ON confirmations (email_key, at);
+CREATE INDEX confirmations_by ON confirmations (client, at);
+
+CREATE TABLE erasures (
+    proof text PRIMARY KEY,
+    at $int NOT NULL
+) $strict;
+
+CREATE TABLE memberships (
+    id $id,
+    subscriber_id $int NOT NULL UNIQUE REFERENCES subscribers (id) ON DELETE CASCADE,
+    tier text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('complimentary')),
+    started_at $int NOT NULL,
+    ends_at $int
+) $strict;
+"""
+
+M002_ISSUES = """
+CREATE TABLE issues (
+    id $id,
+    slug text NOT NULL UNIQUE,
+    title text NOT NULL,
+    subtitle text NOT NULL DEFAULT '',
+    description text NOT NULL DEFAULT '',
+    authors text NOT NULL DEFAULT '',
+    tags text NOT NULL DEFAULT '',
+    image text NOT NULL DEFAULT '',
+    image_alt text NOT NULL DEFAULT '',
+    canonical text NOT NULL DEFAULT '',
+    words $int NOT NULL,
+    source text NOT NULL,
+    published_at $int NOT NULL,
+    updated_at $int NOT NULL
+) $strict;
+CREATE INDEX issues_newest ON issues (published_at);
+
+CREATE TABLE editions (
+    issue_id $int NOT NULL REFERENCES issues (id) ON DELETE CASCADE,
+    surface text NOT NULL CHECK (surface IN ('web', 'email', 'text', 'feed')),
+    audience text NOT NULL CHECK (audience IN ('everyone', 'member')),
+    body text NOT NULL,
+    PRIMARY KEY (issue_id, surface, audience)
+) $strict;
+
+CREATE TABLE images (
+    digest text PRIMARY KEY,
+    media_type text NOT NULL,
+    width $int NOT NULL,
+    height $int NOT NULL,
+    bytes $blob NOT NULL
+) $strict;
+
+CREATE TABLE versions (
+    name text PRIMARY KEY,
+    number $int NOT NULL
+) $strict;
+INSERT INTO versions (name, number) VALUES ('pages', 1);
+"""
+
+M003_DELIVERIES = """
+CREATE TABLE mailings (
+    id $id,
+    kind text NOT NULL CHECK (kind IN ('issue', 'notice')),
+    about text NOT NULL,
+    once text UNIQUE,
+    starts_at $int NOT NULL,
+    expires_at $int NOT NULL,
+    size $int NOT NULL DEFAULT 0,
+    first_delivery $int,
+    last_delivery $int,
+    created_at $int NOT NULL,
+    frozen_at $int,
+    paused_at $int,
+    why text NOT NULL DEFAULT '',
+    cancelled_at $int,
+    finished_at $int
+) $strict;
+CREATE INDEX mailings_unfrozen ON mailings (starts_at) WHERE frozen_at IS NULL;
+CREATE INDEX mailings_of_issues ON mailings (id) WHERE kind = 'issue';
+
+CREATE TABLE letters (
+    id $id,
+    mailing_id $int NOT NULL REFERENCES mailings (id) ON DELETE CASCADE,
+    audience text NOT NULL,
+    subject text NOT NULL,
+    sender text NOT NULL,
+    sender_name text NOT NULL,
+    reply_to text NOT NULL DEFAULT '',
+    text text NOT NULL,
+    html text NOT NULL,
+    UNIQUE (mailing_id, audience)
+) $strict;
+
+CREATE TABLE deliveries (
+    id $id,
+    mailing_id $int NOT NULL,
+    letter_id $int NOT NULL,
+    recipient $int,
+    address text NOT NULL,
+    address_key text NOT NULL,
+    name text NOT NULL DEFAULT '',
+    state text NOT NULL CHECK (
+        state IN ('queued', 'sending', 'sent', 'refused', 'uncertain', 'withdrawn')),
+    attempts $int NOT NULL DEFAULT 0,
+    due_at $int NOT NULL,
+    settled_at $int,
+    reply text NOT NULL DEFAULT ''
+) $strict;
+CREATE INDEX deliveries_to ON deliveries (address_key);
+CREATE INDEX deliveries_in_trouble ON deliveries (mailing_id, state)
+    WHERE state IN ('refused', 'uncertain');
+
+CREATE TABLE leases (
+    id $id,
+    mailing_id $int NOT NULL REFERENCES mailings (id) ON DELETE CASCADE,
+    lane $int NOT NULL,
+    first_delivery $int NOT NULL,
+    last_delivery $int NOT NULL,
+    due_at $int,
+    held_by text NOT NULL DEFAULT '',
+    held_until $int NOT NULL DEFAULT 0
+) $strict;
+CREATE INDEX leases_due ON leases (lane, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX leases_of ON leases (mailing_id);
+
+CREATE TABLE suppressions (
+    address_key text PRIMARY KEY,
+    why text NOT NULL,
+    detail text NOT NULL DEFAULT '',
+    at $int NOT NULL
+) $strict;
+
+CREATE TABLE relays (
+    name text PRIMARY KEY,
+    failures $int NOT NULL,
+    why text NOT NULL,
+    failed_at $int NOT NULL,
+    retry_at $int NOT NULL
+) $strict;
+
+CREATE TABLE tray (
+    id $id,
+    received_at $int NOT NULL,
+    sender text NOT NULL,
+    recipient text NOT NULL,
+    recipient_key text NOT NULL,
+    subject text NOT NULL,
+    raw $blob NOT NULL
+) $strict;
+CREATE INDEX tray_to ON tray (recipient_key);
+"""
+
+STEPS = (
+    Step("m001_subscribers", M001_SUBSCRIBERS),
+    Step("m002_issues", M002_ISSUES),
+    Step("m003_deliveries", M003_DELIVERIES),
+)

@@ -1,0 +1,169 @@
+"""SQLite through sqlite-utils: WAL, one connection a thread, one writer at a time."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlite_utils
+
+from connector.database.connection import Row
+from connector.errors import DatabaseUnavailable, Misconfigured
+
+T = TypeVar("T")
+BUSY_SECONDS = 30
+# https://www.sqlite.org/rescode.html: what each primary result code means to an operator.
+TROUBLE = {
+    sqlite3.SQLITE_BUSY: "is busy: another program holds it. Try again, or stop that program.",
+    sqlite3.SQLITE_LOCKED: "is busy: another program holds it. Try again, or stop that program.",
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Nothing was changed; make room and try again.",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed or is full. Nothing was changed.",
+    sqlite3.SQLITE_READONLY: "is read-only. Check the owner and mode of the file and its folder.",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened. Check that its folder exists and may be written to.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Restore it from a backup.",
+    sqlite3.SQLITE_NOTADB: "is not a database of ours. Name another file, or move this one away.",
+    sqlite3.SQLITE_PERM: "may not be opened by this user. Check its owner and mode.",
+}
+
+
+class Sqlite:
+    """A database file; `url` is `sqlite:///path`."""
+
+    skip_locked = ""  # one writer at a time: nobody else can be claiming
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self.url = f"sqlite:///{path}"
+        self._busy_seconds = busy_seconds
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator["_Connection"]:
+        with self._trouble():
+            connection = self._connection()
+            if connection.raw.in_transaction:  # a view inside a transaction is that transaction's
+                yield connection
+                return
+            connection.raw.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.raw.rollback()
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = False) -> Iterator["_Connection"]:
+        with self._trouble():
+            connection = self._connection()
+            if connection.raw.in_transaction:
+                raise RuntimeError("write() inside write(): pass the open transaction on instead")
+            connection.sync(full=durable)
+            # IMMEDIATE: a deferred transaction that reads and then writes fails at once when
+            # another connection wrote in between, however long the busy timeout is.
+            connection.raw.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.raw.commit()
+            except BaseException:
+                connection.raw.rollback()
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            for raw in self._opened:
+                raw.close()
+            self._opened.clear()
+        self._local = threading.local()
+
+    def utils(self) -> sqlite_utils.Database:
+        """This thread's connection as sqlite-utils sees it, for migrations and checks."""
+        with self._trouble():
+            return sqlite_utils.Database(self._connection().raw, execute_plugins=False)
+
+    def _connection(self) -> "_Connection":
+        held: _Connection | None = getattr(self._local, "connection", None)
+        if held is None:
+            held = self._local.connection = _Connection(self._open())
+        return held
+
+    def _open(self) -> sqlite3.Connection:
+        raw = sqlite3.connect(
+            self.path, isolation_level=None, timeout=self._busy_seconds, check_same_thread=False
+        )
+        try:
+            for pragma in (
+                "journal_mode=wal",
+                "foreign_keys=on",
+                "temp_store=memory",
+                "cache_size=-16384",
+                "journal_size_limit=67108864",
+            ):
+                raw.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            raw.close()
+            raise
+        with self._lock:
+            self._opened.append(raw)
+        return raw
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code not in TROUBLE:
+                raise
+            raise DatabaseUnavailable(f"The database {self.path} {TROUBLE[code]}") from error
+
+
+class _Connection:
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self._full: bool | None = None
+
+    def sync(self, *, full: bool) -> None:
+        if full != self._full:
+            self.raw.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            self._full = full
+
+    def all(self, sql: str, /, *, into: type[T], **values: Any) -> list[T]:
+        cursor = self.raw.execute(sql, values)
+        names = [column[0] for column in cursor.description]
+        return [into(**dict(zip(names, row, strict=True))) for row in cursor]
+
+    def one(self, sql: str, /, *, into: type[T], **values: Any) -> T | None:
+        found = self.all(sql, into=into, **values)
+        return found[0] if found else None
+
+    def rows(self, sql: str, /, **values: Any) -> list[Row]:
+        return self.raw.execute(sql, values).fetchall()
+
+    def stream(self, sql: str, /, **values: Any) -> Iterator[Row]:
+        return iter(self.raw.execute(sql, values))
+
+    def value(self, sql: str, /, **values: Any) -> Any:
+        row = self.raw.execute(sql, values).fetchone()
+        return row[0] if row else None
+
+    def run(self, sql: str, /, **values: Any) -> int:
+        cursor = self.raw.execute(sql, values)
+        cursor.fetchall()
+        return max(cursor.rowcount, 0)
+
+    def many(self, sql: str, rows: Iterable[Mapping[str, Any] | Row], /) -> int:
+        return max(self.raw.executemany(sql, rows).rowcount, 0)
+
+
+def path_of(url: str) -> Path:
+    """The file behind `sqlite:///path`; raises Misconfigured for any other scheme."""
+    scheme, _, path = url.partition(":///")
+    if scheme != "sqlite" or not path:
+        raise Misconfigured(
+            f"CONNECTOR_DATABASE: {scheme}:… is not a database I can open; "
+            "write it like sqlite:////srv/letters/subscribers.db"
+        )
+    return Path(path)

@@ -1,0 +1,397 @@
+"""`connector.toml` and the environment, read once into one frozen Settings.
+
+Every problem is listed at once, with the file, the key and the cure. Secrets come only
+from the environment or from a file that the environment names.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from connector.errors import Misconfigured
+from connector.signing import Keys, keys_in, read_keys
+
+FILE = "connector.toml"
+
+
+def setting(default: Any = MISSING, *, help: str) -> Any:  # noqa: A002 - the manual's own word
+    """A field with the line of help that the manual repeats."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Who writes, and how the newsletter presents itself."""
+
+    title: str = setting(help="The newsletter's name.")
+    author: str = setting(help="Who writes it; the name letters come from.")
+    email: str = setting(help="The address letters come from and answers go to.")
+    description: str = setting("", help="One line under the title: what a reader will find here.")
+    frequency: str = setting(
+        "", help="How often a letter comes, shown at the subscribe form: “A letter most Thursdays”."
+    )
+    url: str = setting(
+        "http://127.0.0.1:8000", help="Where the site lives; links in letters use it."
+    )
+    address: str = setting(
+        "",
+        help="A postal address for the foot of each letter; the law asks for one in many countries.",
+    )
+    language: str = setting("en", help="Language of the letters, as in HTML's lang: en, de, pt-BR.")
+    zone: str = setting("UTC", help="Time zone for dates and for publish --at: Europe/Riga.")
+    accent: str = setting("#9a3412", help="The one colour of the design, as #rrggbb.")
+    about: str = setting("", help="The about page, in Markdown.")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The relay that letters leave through. With no host they go to the Tray."""
+
+    host: str = setting("", help="Name of your mail relay; empty keeps every letter in the Tray.")
+    port: int = setting(587, help="Its port: 587 for starttls, 465 for tls, 25 for none.")
+    security: str = setting("starttls", help="starttls, tls or none (none only on this machine).")
+    user: str = setting("", help="User name at the relay; the password comes from the environment.")
+    password: str = setting("", help="Never in connector.toml: CONNECTOR_MAIL_PASSWORD or …_FILE.")
+    hello: str = setting("", help="The name we greet the relay with; empty takes the site's host.")
+    return_path: str = setting(
+        "",
+        help="Where bounces go: bounces@example.org; empty takes bounces@ at the sender's domain.",
+    )
+    notices_from: str = setting(
+        "", help="The address confirmations come from; empty takes notices@ at the sender's domain."
+    )
+    connections: int = setting(4, help="How many connections to the relay at a time, 1 to 64.")
+    lease: int = setting(
+        60, help="Seconds a silent sender keeps its letters before another takes over, 1 to 3600."
+    )
+
+
+@dataclass(frozen=True)
+class Web:
+    """The web server."""
+
+    host: str = setting("127.0.0.1", help="The address to listen on.")
+    port: int = setting(8000, help="The port to listen on.")
+    proxies: str = setting(
+        "127.0.0.1", help="Addresses of reverse proxies whose X-Forwarded-For is believed."
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What strangers may ask of us."""
+
+    confirmations_per_address: int = setting(
+        3, help="Confirmation letters one address can be sent in a day."
+    )
+    confirmations_per_client: int = setting(
+        20, help="Confirmation letters one network client can ask for in an hour."
+    )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How issues are read."""
+
+    html: bool = setting(False, help="Allow HTML in issues; it is cleaned before anyone sees it.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything this program is told from outside. `root` is the publication's folder."""
+
+    root: Path
+    publication: Publication
+    mail: Mail
+    web: Web
+    limits: Limits
+    writing: Writing
+    database: str
+    keys: Keys = field(repr=False)
+
+    @property
+    def issues(self) -> Path:
+        return self.root / "issues"
+
+    @property
+    def host(self) -> str:
+        """The host name of the site, without a port."""
+        return urlsplit(self.publication.url).hostname or ""
+
+    @property
+    def domain(self) -> str:
+        """The domain letters come from."""
+        return self.publication.email.rpartition("@")[2].lower()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the site is only on this machine; the Tray is open to readers then."""
+        return self.host in ("127.0.0.1", "localhost", "::1")
+
+    @property
+    def has_relay(self) -> bool:
+        return bool(self.mail.host)
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "publication": Publication,
+    "mail": Mail,
+    "web": Web,
+    "limits": Limits,
+    "writing": Writing,
+}
+SECRET = {("mail", "password")}
+RANGES = {
+    ("mail", "port"): (1, 65535),
+    ("mail", "connections"): (1, 64),
+    ("mail", "lease"): (1, 3600),
+    ("web", "port"): (0, 65535),
+    ("limits", "confirmations_per_address"): (1, 1000),
+    ("limits", "confirmations_per_client"): (1, 100_000),
+}
+
+
+def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings of the publication in `root`; raises Misconfigured with every problem found."""
+    problems: list[str] = []
+    tables = _tables(root / FILE)
+    problems += _strangers(tables)
+    sections = {
+        name: _section(name, kind, tables.get(name, {}), environment, problems)
+        for name, kind in SECTIONS.items()
+    }
+    keys = _keys(root, environment, problems) if not problems else None
+    if problems or keys is None:
+        raise Misconfigured(problems)
+    database = environment.get("CONNECTOR_DATABASE") or f"sqlite:///{root / 'subscribers.db'}"
+    return Settings(root=root, database=database, keys=keys, **sections)
+
+
+def described() -> Iterator[tuple[str, str, str, str]]:
+    """Every setting as (key, environment name, default, help), in the manual's order."""
+    for section, kind in SECTIONS.items():
+        for item in fields(kind):
+            default = "" if item.default is MISSING else str(item.default)
+            yield (
+                f"{section}.{item.name}",
+                _variable(section, item.name),
+                default,
+                item.metadata["help"],
+            )
+    yield (
+        "",
+        "CONNECTOR_DATABASE",
+        "sqlite:///subscribers.db",
+        "Where readers and letters are kept.",
+    )
+    yield "", "CONNECTOR_SECRET", "", "Signing keys, newest first, one a line; else connector.key."
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Misconfigured(
+            f"There is no {FILE} in {path.parent}. Go to a publication's folder, "
+            "or make one with: connector new DIR"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path}: is not readable as TOML: {error}") from None
+    except OSError as error:
+        raise Misconfigured(f"{path}: {error.strerror}") from None
+
+
+def _strangers(tables: Mapping[str, Any]) -> Iterator[str]:
+    for section, table in tables.items():
+        if section not in SECTIONS:
+            yield f"{FILE}: [{section}] is not a section I know{_hint(section, SECTIONS)}"
+        elif not isinstance(table, dict):
+            yield f"{FILE}: {section} must be a section: [{section}]"
+        else:
+            known = [item.name for item in fields(SECTIONS[section])]
+            for key in table:
+                if key not in known:
+                    yield f"{FILE}: [{section}] {key} is not a setting I know{_hint(key, known)}"
+
+
+def _hint(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else "; remove it."
+
+
+def _section(
+    section: str,
+    kind: type[Any],
+    table: Any,
+    environment: Mapping[str, str],
+    problems: list[str],
+) -> Any:
+    values = {}
+    found_before = len(problems)
+    hints = get_type_hints(kind)
+    for item in fields(kind):
+        value = _value(
+            section, item, table if isinstance(table, dict) else {}, environment, problems
+        )
+        if value is MISSING:
+            continue
+        wanted = hints[item.name]
+        if type(value) is not wanted:
+            problems.append(f"{_where(section, item)}: {value!r} is not {_kind(wanted)}.")
+            continue
+        values[item.name] = value
+        problems += [f"{_where(section, item)}: {why}" for why in _wrong(section, item.name, value)]
+    missing = [
+        item for item in fields(kind) if item.default is MISSING and not values.get(item.name, True)
+    ]
+    problems += [
+        f"{_where(section, item)}: must not be empty. {item.metadata['help']}" for item in missing
+    ]
+    if len(problems) > found_before:
+        return None
+    built = kind(**values)
+    problems += _together(section, built)
+    return built
+
+
+def _value(
+    section: str,
+    item: "Field[Any]",
+    table: Mapping[str, Any],
+    environment: Mapping[str, str],
+    problems: list[str],
+) -> Any:
+    variable = _variable(section, item.name)
+    if (section, item.name) in SECRET:
+        if item.name in table:
+            problems.append(
+                f"{_where(section, item)}: a secret; put it in {variable} or {variable}_FILE."
+            )
+            return MISSING
+        return _secret(variable, environment, problems)
+    if variable in environment:
+        return _typed(environment[variable], item)
+    if item.name in table:
+        return table[item.name]
+    if item.default is MISSING:
+        problems.append(f"{_where(section, item)}: is missing. {item.metadata['help']}")
+    return MISSING
+
+
+def _secret(variable: str, environment: Mapping[str, str], problems: list[str]) -> Any:
+    if path := environment.get(f"{variable}_FILE"):
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{variable}_FILE: {path} cannot be read ({error}).")
+            return MISSING
+    return environment.get(variable, MISSING)
+
+
+def _typed(text: str, item: "Field[Any]") -> Any:
+    if isinstance(item.default, bool):
+        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(
+            text.lower(), text
+        )
+    if isinstance(item.default, int) and re.fullmatch(r"-?\d+", text):
+        return int(text)
+    return text
+
+
+def _kind(wanted: type) -> str:
+    return {str: "text in quotes", int: "a whole number", bool: "true or false"}[wanted]
+
+
+def _wrong(section: str, name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, str) and "\n" in value and name not in {"about", "address"}:
+        yield "must be one line."
+    elif (section, name) in RANGES:
+        low, high = RANGES[section, name]
+        if not low <= value <= high:
+            yield f"{value} is not between {low} and {high}."
+    elif (section, name) in SHAPES and value:
+        is_right, what = SHAPES[section, name]
+        if not is_right(value):
+            yield f"{value!r} is not {what}"
+
+
+def _is_site(value: str) -> bool:
+    parts = urlsplit(value)
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and value == value.rstrip("/")
+        and not (parts.path or parts.query or parts.fragment)
+    )
+
+
+def _is_colour(value: str) -> bool:
+    return re.fullmatch(r"#[0-9a-fA-F]{6}", value) is not None
+
+
+def _is_zone(value: str) -> bool:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _is_address(value: str) -> bool:
+    return re.fullmatch(r"[^@\s<>\"(),;:]+@[^@\s<>\"(),;:]+\.[^@\s<>\"(),;:.]+", value) is not None
+
+
+AN_ADDRESS = (_is_address, "an email address; write it like hello@example.org")
+SHAPES: dict[tuple[str, str], tuple[Callable[[str], bool], str]] = {
+    ("publication", "url"): (
+        _is_site,
+        "a site's address; write it like https://letters.example.org, without a slash at the end",
+    ),
+    ("publication", "accent"): (_is_colour, "a colour; write it like #9a3412"),
+    ("publication", "zone"): (_is_zone, "a time zone; write it like Europe/Riga"),
+    ("publication", "email"): AN_ADDRESS,
+    ("mail", "return_path"): AN_ADDRESS,
+    ("mail", "notices_from"): AN_ADDRESS,
+    ("mail", "security"): (
+        lambda value: value in ("starttls", "tls", "none"),
+        "one of starttls, tls, none.",
+    ),
+}
+
+
+def _together(section: str, built: Any) -> Iterator[str]:
+    if section != "mail" or not built.host:
+        return
+    if built.security == "none" and built.host not in ("127.0.0.1", "localhost", "::1"):
+        yield f"{FILE}: [mail] security: none sends letters in the open; use starttls or tls."
+    if built.user and not built.password:
+        yield (
+            f"{FILE}: [mail] user: {built.user!r} needs a password; "
+            "put it in CONNECTOR_MAIL_PASSWORD or CONNECTOR_MAIL_PASSWORD_FILE."
+        )
+
+
+def _keys(root: Path, environment: Mapping[str, str], problems: list[str]) -> Keys | None:
+    secret = _secret("CONNECTOR_SECRET", environment, problems)
+    try:
+        if isinstance(secret, str):
+            return read_keys(secret, source="CONNECTOR_SECRET")
+        return keys_in(root / "connector.key") if not problems else None
+    except Misconfigured as error:
+        problems += error.problems
+        return None
+
+
+def _variable(section: str, name: str) -> str:
+    return f"CONNECTOR_{section}_{name}".upper()
+
+
+def _where(section: str, item: "Field[Any]") -> str:
+    return f"{FILE}: [{section}] {item.name}"

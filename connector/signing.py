@@ -1,0 +1,96 @@
+"""Tokens that nobody else can make: a value, the purpose it is for, and 128 bits of HMAC.
+
+A token made for one purpose never opens another door. The first key signs, every key
+verifies, so a key can be changed without breaking the links of old letters.
+"""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from connector.errors import ExpiredLink, InvalidLink, Misconfigured
+
+TAG_BYTES = 16
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """Signing keys, newest first; at least 32 bytes each."""
+
+    secrets: tuple[bytes, ...]
+
+    def tag(self, purpose: str, value: str) -> str:
+        """22 URL-safe characters that prove `value` was ours, for `purpose`."""
+        return _tag(self.secrets[0], purpose, value)
+
+    def sign(self, purpose: str, value: str) -> str:
+        """`value` followed by its proof; safe in a URL when `value` is."""
+        return f"{value}.{self.tag(purpose, value)}"
+
+    def verify(self, purpose: str, token: str) -> str:
+        """The value inside a token; raises InvalidLink for anything we did not sign."""
+        value, _, tag = token.rpartition(".")
+        for secret in self.secrets:
+            if hmac.compare_digest(_tag(secret, purpose, value).encode(), tag.encode()):
+                return value
+        raise InvalidLink("This link is not one of ours, or part of it is missing.")
+
+    def sign_at(self, purpose: str, value: str, *, now: int) -> str:
+        """A token that knows when it was made."""
+        return self.sign(purpose, f"{value}.{now:x}")
+
+    def verify_within(self, purpose: str, token: str, *, age: int, now: int) -> str:
+        """The value of a token made by `sign_at` in the last `age` milliseconds.
+
+        Raises InvalidLink, or ExpiredLink with the time it was made.
+        """
+        value, _, signed = self.verify(purpose, token).rpartition(".")
+        try:
+            signed_at = int(signed, 16)
+        except ValueError:
+            raise InvalidLink("This link is not one of ours, or part of it is missing.") from None
+        if now - signed_at > age:
+            raise ExpiredLink("This link is too old to use.", signed_at=signed_at)
+        return value
+
+
+def _tag(secret: bytes, purpose: str, value: str) -> str:
+    digest = hmac.digest(secret, f"{purpose}\0{value}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest[:TAG_BYTES]).rstrip(b"=").decode()
+
+
+def read_keys(text: str, *, source: str) -> Keys:
+    """Keys from text, one a line, newest first; raises Misconfigured when one is too short."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or any(len(line) < 32 for line in lines):  # noqa: PLR2004
+        raise Misconfigured(
+            f"{source}: a signing key needs at least 32 characters; "
+            "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    return Keys(tuple(line.encode() for line in lines))
+
+
+def keys_in(path: Path) -> Keys:
+    """The keys in a file, made on first use and readable only by its owner (mode 0600)."""
+    if not path.exists():
+        _make(path)
+    return read_keys(path.read_text(), source=str(path))
+
+
+def _make(path: Path) -> None:
+    # Written aside and linked into place, so that a process beside us never reads half a key.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be written ({error.strerror}).") from None
+    finally:
+        draft.unlink(missing_ok=True)
