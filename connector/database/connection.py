@@ -6,6 +6,7 @@ Where engines differ there is a named method here, never an `if` in a caller.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -58,6 +59,9 @@ class Database(Protocol):
         With `durable` the commit (and every earlier one) is on disk when this returns, so
         that a loss of power cannot take it back. Raises DatabaseUnavailable.
         """
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy in a new file, made while others read and write."""
 
     def close(self) -> None:
         """Give back every connection."""

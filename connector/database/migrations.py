@@ -185,6 +185,12 @@ CREATE TABLE relays (
     retry_at $int NOT NULL
 ) $strict;
 
+CREATE TABLE senders (
+    name text PRIMARY KEY,
+    started_at $int NOT NULL,
+    seen_at $int NOT NULL
+) $strict;
+
 CREATE TABLE tray (
     id $id,
     received_at $int NOT NULL,

@@ -40,6 +40,15 @@ def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: 
     return db
 
 
+def upgrade(url: str) -> list[str]:
+    """Open the database at `url`, bring its tables up to this version; the steps applied."""
+    db = Sqlite(path_of(url))
+    try:
+        return migrate(db)
+    finally:
+        db.close()
+
+
 def migrate(db: Sqlite) -> list[str]:
     """Apply every pending step; the names of those applied.
 

@@ -71,6 +71,10 @@ class Sqlite:
                 connection.raw.rollback()
                 raise
 
+    def copy_to(self, path: Path) -> None:
+        with self._trouble(), contextlib.closing(sqlite3.connect(path)) as copy:
+            self._connection().raw.backup(copy, pages=4096)
+
     def close(self) -> None:
         with self._lock:
             for raw in self._opened:

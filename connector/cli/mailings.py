@@ -1,0 +1,156 @@
+"""What is on its way: status, pause, resume, cancel."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from connector import clock
+from connector.cli import console
+from connector.cli.publication import opened, settings_here
+
+if TYPE_CHECKING:
+    from connector.database import Database
+    from connector.delivery.mailing import Mailing, State
+
+MAILING = click.argument("mailing", type=int)
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Every mailing, not only the newest ten.")
+def status(*, everything: bool) -> None:
+    """Show each mailing: how many letters are in which state, and why."""
+    settings = settings_here()
+    with opened(settings) as db:
+        _show_mailings(db, limit=1_000_000 if everything else 10, zone=settings.publication.zone)
+        _show_sender(db, zone=settings.publication.zone)
+
+
+@click.command()
+@MAILING
+def pause(mailing: int) -> None:
+    """Stop sending a mailing, within a second."""
+    from connector.delivery import mailings
+
+    with opened(settings_here()) as db:
+        mailings.pause(db, mailing, why="paused by hand", now=clock.now())
+        click.echo(f"Mailing {mailing} is paused. Go on with: connector resume {mailing}")
+
+
+@click.command()
+@MAILING
+def resume(mailing: int) -> None:
+    """Go on with a paused mailing."""
+    from connector.delivery import mailings
+
+    with opened(settings_here()) as db:
+        mailings.resume(db, mailing, now=clock.now())
+        click.echo(f"Mailing {mailing} goes on.")
+
+
+@click.command()
+@MAILING
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def cancel(mailing: int, *, yes: bool) -> None:
+    """Call a mailing off: letters that have not left will not leave."""
+    from connector.delivery import mailings
+
+    if not yes:
+        click.confirm("Letters already sent cannot be called back. Cancel the rest?", abort=True)
+    with opened(settings_here()) as db:
+        withdrawn = mailings.cancel(db, mailing, now=clock.now())
+        click.echo(
+            f"Mailing {mailing} is cancelled; {console.counted(withdrawn, 'letter')} withdrawn."
+        )
+
+
+def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
+    from connector.delivery import mailings, store
+
+    with db.read() as connection:
+        found = store.issue_mailings(connection, limit=limit)
+        counted = [(mailing, store.counts(connection, mailing)) for mailing in found]
+        replies = {
+            mailing.id: store.replies(connection, mailing, limit=3)
+            for mailing, counts in counted
+            if set(counts) - {"sent"}
+        }
+    if not found:
+        click.echo("Nothing has been mailed yet. Publish an issue with: connector publish FILE")
+        return
+    console.show_table(
+        (
+            "Mailing",
+            "Issue",
+            "Stands",
+            "Began",
+            "People",
+            "Sent",
+            "Waiting",
+            "Refused",
+            "Uncertain",
+            "Withdrawn",
+        ),
+        [
+            (
+                mailing.id,
+                mailing.about,
+                mailings.state_of(mailing),
+                f"{clock.moment(mailing.starts_at, zone):%Y-%m-%d %H:%M}",
+                *_numbers(mailing, counts),
+            )
+            for mailing, counts in counted
+        ],
+    )
+    for mailing, counts in counted:
+        _explain(mailing, counts, replies.get(mailing.id, []))
+
+
+def _numbers(mailing: "Mailing", counts: "dict[State, int]") -> tuple[str, ...]:
+    waiting = counts.get("queued", 0) + counts.get("sending", 0)
+    shown = (
+        mailing.size,
+        counts.get("sent", 0),
+        waiting,
+        counts.get("refused", 0),
+        counts.get("uncertain", 0),
+        counts.get("withdrawn", 0),
+    )
+    return tuple(f"{number:,}" for number in shown)
+
+
+def _explain(
+    mailing: "Mailing", counts: "dict[State, int]", replies: list[tuple[str, str, int]]
+) -> None:
+    lines = [f"{many:,} {state}: {reply}" for state, reply, many in replies]
+    if mailing.why:
+        lines.insert(0, mailing.why)
+    if counts.get("uncertain"):
+        lines.append("Uncertain letters may have arrived; they are never sent again by themselves.")
+    if lines:
+        click.echo(f"\nMailing {mailing.id}, {mailing.about}:")
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+def _show_sender(db: "Database", *, zone: str) -> None:
+    from connector.delivery import ledger, store
+
+    now = clock.now()
+    with db.read() as connection:
+        relays = store.failing_relays(connection)
+        notices = store.waiting_notices(connection)
+        waiting = store.is_open(connection, now=now)
+    click.echo()
+    if notices:
+        click.echo(f"{console.counted(notices, 'notice')} waiting (confirmations and the like).")
+    for relay in relays:
+        click.echo(f"The relay {relay.name} does not answer: {relay.why}")
+        click.echo(
+            f"  Next try at {clock.moment(relay.retry_at, zone):%H:%M:%S}. No letter is lost."
+        )
+    if ledger.is_attended(db, now=now):
+        click.echo("A sender is running.")
+    elif waiting:
+        click.echo("Letters are waiting and no sender is running. Start one with: connector serve")
+    else:
+        click.echo("No sender is running; nothing is waiting.")

@@ -1,0 +1,180 @@
+"""What an operator asks for: doctor, migrate, backup."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from connector import clock
+from connector.cli.publication import opened, root, settings_here
+from connector.errors import ConnectorError, Refused, RelayUnavailable
+
+if TYPE_CHECKING:
+    from connector.settings import Settings
+
+OLDEST_SQLITE = (3, 37)  # STRICT tables
+LITTLE_SPACE = 500_000_000
+
+
+class Ailment(NamedTuple):
+    """`is_error` keeps letters from going out; the rest should be known."""
+
+    is_error: bool
+    what: str
+
+
+@click.command()
+def doctor() -> None:
+    """Look the installation over: what is in order, what is not, and the cure."""
+    settings = settings_here()
+    click.echo(f"✓ {root() / 'connector.toml'} is in order.")
+    ailing = False
+    for name, examine in EXAMINATIONS:
+        found = list(examine(settings))
+        ailing = ailing or any(ailment.is_error for ailment in found)
+        if not found:
+            click.echo(f"✓ {name}")
+        for ailment in found:
+            click.echo(f"{'✗' if ailment.is_error else '!'} {name}: {ailment.what}")
+    if ailing:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database up to this version of Connector. Make a backup first."""
+    from connector.database import opening
+
+    settings = settings_here()
+    applied = opening.upgrade(settings.database)
+    click.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(file: Path) -> None:
+    """Save everything into FILE, a .tar.gz: readers, letters, issues, settings and signing key.
+
+    Safe while the site runs. To restore, unpack it into an empty folder.
+    """
+    settings = settings_here()
+    if file.exists():
+        raise Refused(f"{file} exists already. Name another file, so that no backup is lost.")
+    draft = file.with_name(f"{file.name}.part")
+    try:
+        with opened(settings) as db, tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            copy = Path(folder) / "subscribers.db"
+            db.copy_to(copy)
+            _pack(settings, copy, draft)
+        draft.rename(file)
+    except OSError as error:
+        raise ConnectorError(f"{file}: {error.strerror}. No backup was made.") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    click.echo(f"Saved {file} ({file.stat().st_size:,} bytes). It holds addresses: keep it safe.")
+
+
+def _pack(settings: "Settings", copy: Path, draft: Path) -> None:
+    # The addresses in it are nobody else's business: readable by its owner only.
+    with (
+        os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
+        tarfile.open(fileobj=file, mode="w:gz") as archive,
+    ):
+        archive.add(copy, "subscribers.db")
+        for name in ("connector.toml", "connector.key", "issues", "templates"):
+            if (settings.root / name).exists():
+                archive.add(settings.root / name, name)
+
+
+def _python(_settings: "Settings") -> Iterator[Ailment]:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        yield Ailment(
+            is_error=True, what=f"SQLite {sqlite3.sqlite_version} is too old; 3.37 is needed."
+        )
+
+
+def _database(settings: "Settings") -> Iterator[Ailment]:
+    try:
+        with opened(settings):
+            pass
+    except ConnectorError as error:
+        yield Ailment(is_error=True, what=str(error))
+
+
+def _disk(settings: "Settings") -> Iterator[Ailment]:
+    free = shutil.disk_usage(settings.root).free
+    if free < LITTLE_SPACE:
+        yield Ailment(is_error=False, what=f"only {free / 1e6:,.0f} MB left; make room soon.")
+
+
+def _key(settings: "Settings") -> Iterator[Ailment]:
+    path = settings.root / "connector.key"
+    if path.exists() and path.stat().st_mode & 0o077:
+        yield Ailment(is_error=False, what=f"others can read {path}; run: chmod 600 {path}")
+
+
+def _site(settings: "Settings") -> Iterator[Ailment]:
+    if settings.is_local:
+        yield Ailment(
+            is_error=settings.has_relay,
+            what=f"[publication] url is {settings.publication.url}, which only this machine can open.",
+        )
+    elif not settings.publication.url.startswith("https:"):
+        yield Ailment(
+            is_error=True,
+            what="[publication] url must begin with https; one-click unsubscribe needs it (RFC 8058).",
+        )
+
+
+def _sender(settings: "Settings") -> Iterator[Ailment]:
+    if not settings.publication.address:
+        yield Ailment(
+            is_error=False,
+            what="[publication] address is empty; many countries ask for one in each letter.",
+        )
+
+
+def _relay(settings: "Settings") -> Iterator[Ailment]:
+    from connector.delivery import smtp
+
+    if not settings.has_relay:
+        yield Ailment(is_error=False, what="none is set, so letters stay in the Tray.")
+        return
+
+    async def greet() -> None:
+        conversation = await smtp.connect(smtp.Relay.of(settings))
+        await conversation.quit()
+
+    try:
+        asyncio.run(greet())
+    except RelayUnavailable as error:
+        yield Ailment(is_error=True, what=str(error))
+
+
+def _attendance(settings: "Settings") -> Iterator[Ailment]:
+    from connector.delivery import ledger
+
+    with contextlib.suppress(ConnectorError), opened(settings) as db:
+        if not ledger.is_attended(db, now=clock.now()):
+            yield Ailment(is_error=False, what="not running; start it with: connector serve")
+
+
+EXAMINATIONS: tuple[tuple[str, Callable[["Settings"], Iterator[Ailment]]], ...] = (
+    (f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}", _python),
+    ("The database", _database),
+    ("The disk", _disk),
+    ("The signing key", _key),
+    ("The site's address", _site),
+    ("The postal address", _sender),
+    ("The relay", _relay),
+    ("The sender", _attendance),
+)

@@ -1,0 +1,36 @@
+"""What every command starts from: the publication in this folder, and its open database."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from connector.database import Database
+    from connector.settings import Settings
+
+
+def settings_here() -> "Settings":
+    """Settings of the publication in this folder; raises Misconfigured."""
+    from connector import settings
+
+    return settings.load(root())
+
+
+def root() -> Path:
+    """The publication's folder: the one given with -C, or this one."""
+    return Path(click.get_current_context().find_root().obj).resolve()
+
+
+@contextlib.contextmanager
+def opened(settings: "Settings") -> Iterator["Database"]:
+    """The publication's database, closed at the end."""
+    from connector import database
+
+    db = database.open(settings.database)
+    try:
+        yield db
+    finally:
+        db.close()

@@ -1,0 +1,186 @@
+"""`serve`, `work` and `demo`: the processes that stay."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from connector.cli.publication import opened, settings_here
+from connector.errors import Refused
+
+if TYPE_CHECKING:
+    from connector.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = (1, 2, 5, 10, 30)
+DRAIN_SECONDS = 30
+
+
+@click.command()
+@click.option("--host", help="The address to listen on, instead of the one in connector.toml.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@click.option("--no-sender", is_flag=True, help="Serve pages only; run `connector work` elsewhere.")
+def serve(host: str | None, port: int | None, *, no_sender: bool) -> None:
+    """Serve the site, and send letters in a process beside it. Stop with Ctrl-C."""
+    settings = settings_here()
+    _serve(
+        settings,
+        host=host or settings.web.host,
+        port=settings.web.port if port is None else port,
+        sender=not no_sender,
+        says=f"{settings.publication.title} is at",
+    )
+
+
+@click.command()
+@click.option("--until-done", is_flag=True, help="Stop when nothing is left to send now.")
+@click.option("--beside", type=int, hidden=True, help="Stop when this process is gone.")
+def work(*, until_done: bool, beside: int | None) -> None:
+    """Send letters, without serving pages. Stop with Ctrl-C; what is under way is finished."""
+    from connector import sending
+    from connector.delivery import worker
+
+    settings = settings_here()
+    with opened(settings) as db:
+        stop = asyncio.Event()
+
+        def begin(now: int) -> None:
+            sending.begin_due(db, now=now)
+
+        def watch(_now: int) -> None:
+            if beside is not None and os.getppid() != beside:
+                stop.set()
+
+        async def run() -> None:
+            _stop_on_signals(stop)
+            await worker.run(db, settings, stop=stop, chores=(begin, watch), until_done=until_done)
+
+        if not until_done and beside is None:
+            click.echo("Sending whatever is due. Stop with Ctrl-C.")
+        _run(run())
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+def demo(port: int | None) -> None:
+    """Fill this publication with sample readers, publish its issues, and serve it."""
+    from connector.cli import sample
+
+    settings = settings_here()
+    with opened(settings) as db:
+        for line in sample.prepare(db, settings):
+            click.echo(line)
+    _serve(
+        settings,
+        host=settings.web.host,
+        port=settings.web.port if port is None else port,
+        sender=True,
+        says="Read it at",
+    )
+
+
+def _serve(settings: "Settings", *, host: str, port: int, sender: bool, says: str) -> None:
+    import uvicorn
+
+    from connector.web.app import create_app
+
+    with opened(settings) as db, _listening(host, port) as listener:
+        shown = listener.getsockname()[1]
+        config = uvicorn.Config(
+            create_app(settings, db),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=settings.web.proxies,
+            timeout_graceful_shutdown=5,
+        )
+        local = f"http://{f'[{host}]' if ':' in host else host}:{shown}"
+        click.echo(f"{says} {local}/")
+        if not settings.has_relay and settings.is_local:
+            click.echo(f"Letters stay on this machine; read them in the Tray: {local}/tray")
+        click.echo("Stop with Ctrl-C.")
+        # uvicorn raises the signal that stopped it once more, when it is done.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        beside = _sender_beside(settings.root) if sender else contextlib.nullcontext()
+        with contextlib.suppress(KeyboardInterrupt), beside:
+            uvicorn.Server(config).run(sockets=[listener])
+        click.echo("Stopped.")
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise Refused(
+                f"Cannot listen on {host} port {port}: {error.strerror}. "
+                "Stop what listens there, or choose another with --port."
+            ) from None
+        listener.listen(1024)
+        yield listener
+
+
+@contextlib.contextmanager
+def _sender_beside(root: Path) -> Iterator[None]:
+    """A sender process that is started again when it dies, and drained when we stop."""
+    stopping = threading.Event()
+    running: list[subprocess.Popen[bytes]] = []
+    command = [sys.executable, "-m", "connector", "-C", str(root), "work", "--beside"]
+    thread = threading.Thread(
+        target=_supervise, args=([*command, str(os.getpid())], stopping, running), daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for process in running:
+            process.terminate()
+        thread.join(DRAIN_SECONDS)
+
+
+def _supervise(
+    command: list[str], stopping: threading.Event, running: list[subprocess.Popen[bytes]]
+) -> None:
+    deaths = 0
+    while not stopping.is_set():
+        process = subprocess.Popen(command)
+        running[:] = [process]
+        code = process.wait()
+        if stopping.is_set():
+            return
+        pause = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
+        deaths += 1
+        log.warning("The sender stopped (exit %s); starting it again in %s s.", code, pause)
+        stopping.wait(pause)
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, stop.set)
+
+
+def _run(main: Coroutine[None, None, None]) -> None:
+    factory = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)

@@ -1,0 +1,211 @@
+"""What a writer does with a file: new, check, publish, test, preview."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from connector import clock
+from connector.cli import console
+from connector.cli.publication import opened, root, settings_here
+from connector.errors import ConnectorError, Refused, Unpublishable
+
+if TYPE_CHECKING:
+    from connector.database import Database
+    from connector.publishing.publish import Prepared
+    from connector.sending import Published
+    from connector.settings import Settings
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--title", help="The newsletter's name.")
+@click.option("--author", help="Who writes it.")
+@click.option("--email", help="The address letters come from.")
+def new(folder: Path, title: str | None, author: str | None, email: str | None) -> None:
+    """Make a publication of your own in FOLDER: settings, a first issue, a place for templates."""
+    from connector.cli import scaffold
+
+    words = scaffold.Words(
+        title=title or _ask("What is it called?", "My Newsletter"),
+        author=author or _ask("Who writes it?", "Your Name"),
+        email=email or _ask("Which address do letters come from?", "you@example.org"),
+    )
+    for line in scaffold.build(folder, words, now=clock.now()):
+        click.echo(line)
+
+
+@click.command()
+@FILE
+def check(file: Path) -> None:
+    """Look an issue over without publishing it: what is wrong, where, and the cure."""
+    prepared = _prepare(settings_here(), file)
+    if not prepared.findings:
+        click.echo(f"{file.name} is ready to publish.")
+    console.show_findings(prepared.findings)
+    if _errors(prepared):
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@FILE
+@click.option("--at", "when", help="Publish then: “2026-12-01 09:00”, “09:00”, “in 2 hours”.")
+@click.option("--web-only", is_flag=True, help="Only the page; nobody gets a letter.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def publish(file: Path, when: str | None, *, web_only: bool, yes: bool) -> None:
+    """Publish an issue: the page at once, and a letter to everyone on the list.
+
+    Doing it again renews the page and sends nothing twice.
+    """
+    from connector import sending
+
+    settings = settings_here()
+    now = clock.now()
+    at = clock.parse(when, now=now, zone=settings.publication.zone) if when else now
+    if at < now:
+        raise Refused(f"“{when}” is in the past. Leave --at out to publish now.")
+    prepared = _prepare(settings, file)
+    console.show_findings(prepared.findings)
+    if _errors(prepared):
+        raise Unpublishable("Nothing was published. Mend the errors above and try again.")
+    with opened(settings) as db:
+        _describe(db, settings, prepared, at=at if when else None, web_only=web_only)
+        if not yes:
+            _agree()
+        published = sending.publish(db, prepared, at=at, web_only=web_only, now=clock.now())
+        _tell(db, settings, prepared, published)
+
+
+@click.command()
+@FILE
+@click.option("--to", "addresses", multiple=True, required=True, help="Where to send it.")
+@click.option("--as-member", is_flag=True, help="The letter as members get it.")
+def test(file: Path, addresses: tuple[str, ...], *, as_member: bool) -> None:
+    """Send an issue's letter to yourself, or to whom you ask for a last look."""
+    from connector.delivery import address, mailings
+
+    settings = settings_here()
+    people = [address.parse(one) for one in addresses]
+    prepared = _prepare(settings, file)
+    console.show_findings(prepared.findings)
+    letter = prepared.letters["member" if as_member else "everyone"]
+    about = f"test of {prepared.issue.slug}"
+    with opened(settings) as db:
+        with db.write(durable=True) as tx:
+            queued = [
+                mailings.notify(tx, letter, to=one, recipient=None, about=about, now=clock.now())
+                for one in people
+            ]
+        _attend(db, settings)
+        for mailing in queued:
+            console.follow(db, mailing)
+
+
+@click.command()
+@FILE
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; else a free one.")
+def preview(file: Path, port: int) -> None:
+    """See an issue as page, letter and text while you write; it reloads when you save."""
+    from connector.cli import previewing
+
+    previewing.run(settings_here(), file, port=port)
+
+
+def _prepare(settings: "Settings", file: Path) -> "Prepared":
+    from connector import templates
+    from connector.publishing import publish as pages
+
+    path = file if file.exists() or file.is_absolute() else root() / file
+    try:
+        return pages.prepare(path, settings, templates.environment(settings.root))
+    except Unpublishable as error:
+        console.show_findings(error.findings)  # type: ignore[arg-type]
+        raise
+
+
+def _errors(prepared: "Prepared") -> bool:
+    return any(finding.severity == "error" for finding in prepared.findings)
+
+
+def _describe(
+    db: "Database", settings: "Settings", prepared: "Prepared", *, at: int | None, web_only: bool
+) -> None:
+    from connector import sending
+
+    issue = prepared.issue
+    click.echo(f"\n“{issue.title}”")
+    click.echo(f"  Page      {settings.publication.url}/p/{issue.slug}")
+    if web_only:
+        click.echo("  Letters   none: the page only")
+    else:
+        with db.read() as connection:
+            people = sending.audience(connection, now=clock.now())
+        sizes = {name: len(letter.html.encode()) for name, letter in prepared.letters.items()}
+        click.echo(f"  Letters   {_people(people)}")
+        click.echo(f"  Size      {max(sizes.values()) / 1000:,.0f} KB (Gmail cuts at 102 KB)")
+    if at:
+        shown = clock.moment(at, settings.publication.zone)
+        click.echo(f"  When      {shown:%A, %d %B %Y, %H:%M} ({settings.publication.zone})")
+    click.echo()
+
+
+def _people(people: dict[str, int]) -> str:
+    total, members = sum(people.values()), people.get("member", 0)
+    extra = f", {members:,} of them members" if members else ""
+    return f"{console.counted(total, 'reader')}{extra}"
+
+
+def _agree() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is nobody to ask here; say --yes to publish.")
+    click.confirm("Publish?", abort=True)
+
+
+def _ask(question: str, default: str) -> str:
+    if not sys.stdin.isatty():
+        return default
+    found: str = click.prompt(question, default=default)
+    return found
+
+
+def _tell(
+    db: "Database", settings: "Settings", prepared: "Prepared", published: "Published"
+) -> None:
+    page = f"{settings.publication.url}/p/{prepared.issue.slug}"
+    if published.sent == "scheduled":
+        click.echo("Scheduled. A running sender (connector serve, or work) begins it in time.")
+        click.echo(f"To call it off: connector cancel {published.mailing}")
+        return
+    click.echo(f"Published: {page}")
+    if published.sent == "before":
+        click.echo("Its letters went out before; nobody gets it twice.")
+    if published.mailing is None:
+        return
+    if published.frozen and published.frozen.suppressed:
+        click.echo(
+            f"{published.frozen.suppressed:,} left out: their mail bounced or they complained."
+        )
+    if published.sent == "sending":
+        _attend(db, settings)
+        console.follow(db, published.mailing)
+
+
+def _attend(db: "Database", settings: "Settings") -> None:
+    """See to it that somebody sends: a sender of our own, when none is running."""
+    from connector.delivery import ledger
+
+    if ledger.is_attended(db, now=clock.now()):
+        return
+    # A session of its own, so that Ctrl-C here stops the looking and not the sending.
+    command = [sys.executable, "-m", "connector", "-C", str(settings.root), "work", "--until-done"]
+    try:
+        subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise ConnectorError(
+            f"The letters are queued, but no sender could be started ({error}). "
+            "Start one with: connector work"
+        ) from None

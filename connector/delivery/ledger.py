@@ -1,0 +1,165 @@
+"""What senders do with deliveries: take a stretch, hand letters over, settle, give back.
+
+A letter is handed to a relay only after its row says `sending` on disk, and goes back to
+`queued` only when the relay certainly does not have it.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connector.clock import DAY, HOUR, SECOND
+from connector.database import Database, Transaction
+from connector.delivery import mailings, store
+from connector.delivery.address import key_of
+from connector.delivery.mailing import EXPIRES, LANES, RETRIES, Delivery, Kind, Lease, State
+from connector.delivery.outcome import Outcome
+
+ALIVE = 15 * SECOND
+LOST = "The sender stopped before the relay answered; the relay may have this letter."
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A delivery and what became of it."""
+
+    lease: Lease
+    delivery: Delivery
+    outcome: Outcome
+
+
+def take(db: Database, kind: Kind, *, worker: str, hold: int, now: int) -> Lease | None:
+    """Hold a stretch of letters for `hold` milliseconds, or None when none is due.
+
+    What an earlier holder left in `sending` becomes `uncertain`; letters too old to be
+    news are given up.
+    """
+    with db.read() as connection:
+        if not store.is_due(connection, lane=LANES[kind], now=now):
+            return None
+    with db.write(durable=True) as tx:
+        lease = store.take_lease(
+            tx, db.skip_locked, lane=LANES[kind], worker=worker, until=now + hold, now=now
+        )
+        if lease is not None:
+            store.give_up_sending(tx, lease, why=LOST, now=now)
+            if lease.expires_at <= now:
+                store.give_up_queued(tx, lease, why=too_old(kind), now=now)
+        return lease
+
+
+def due(db: Database, lease: Lease, *, now: int) -> list[Delivery]:
+    """The letters of a held stretch that may go now."""
+    with db.read() as connection:
+        return store.due(connection, lease, now=now)
+
+
+def hand_over(
+    tx: Transaction, lease: Lease, wanted: Sequence[Delivery], *, worker: str, now: int
+) -> list[Delivery]:
+    """Mark letters as `sending`; those that may still be sent, after the caller's durable commit.
+
+    A letter withdrawn meanwhile, a paused or cancelled mailing, a lost lease: left out.
+    """
+    return [
+        delivery
+        for delivery in wanted
+        if store.mark_sending(tx, delivery.id, lease=lease.id, worker=worker, now=now)
+    ]
+
+
+def settle(tx: Transaction, settled: Sequence[Settled], *, now: int) -> None:
+    """Record what the relay said of each letter, word for word."""
+    store.unmark(tx, ({"id": s.delivery.id} for s in settled if s.outcome.is_free))
+    store.settle(tx, (_row(s, now=now) for s in settled if not s.outcome.is_free))
+    for s in settled:
+        if s.outcome.kind == "refused" and s.outcome.suppresses:
+            mailings.suppress(
+                tx, key_of(s.delivery.address), why="bounced", detail=s.outcome.reply, now=now
+            )
+
+
+def release(db: Database, lease: Lease, *, worker: str, now: int) -> None:
+    """Give a stretch back, and finish the mailing when it was the last."""
+    with db.write() as tx:
+        if store.release_lease(tx, lease, worker=worker) is None:
+            store.set_finished(tx, lease.mailing_id, now=now)
+
+
+def renew(db: Database, *, worker: str, hold: int, now: int) -> None:
+    """Say that this sender is alive, for `hold` milliseconds more."""
+    with db.write() as tx:
+        store.renew_leases(tx, worker=worker, until=now + hold, now=now)
+
+
+def retry_at(attempts: int, *, now: int) -> int:
+    """When to try again after `attempts` tries: 1, 5, 15, 30, 60 minutes, then hourly.
+
+    Up to a tenth later, so that letters deferred together do not all come back together.
+    """
+    wait: int = RETRIES[attempts - 1] if attempts <= len(RETRIES) else HOUR
+    return now + wait + random.randrange(wait // 10)  # noqa: S311 - spread, not secrecy
+
+
+def too_old(kind: Kind) -> str:
+    return f"Given up after {EXPIRES[kind] // HOUR} hours."
+
+
+def sign_in(db: Database, worker: str, *, now: int) -> None:
+    """Say that this sender lives; to be said again at least every `ALIVE` / 3."""
+    with db.write() as tx:
+        store.upsert_sender(tx, worker, now=now)
+
+
+def sign_out(db: Database, worker: str, *, now: int) -> None:
+    with db.write() as tx:
+        store.delete_senders(tx, name=worker, before=now - DAY)
+
+
+def is_attended(db: Database, *, now: int) -> bool:
+    """Whether a sender is alive, so that letters queued now will leave."""
+    with db.read() as connection:
+        return store.count_senders(connection, since=now - ALIVE) > 0
+
+
+def is_open(db: Database, *, now: int) -> bool:
+    """Whether there is anything to send or under way at this moment, retries not counted."""
+    with db.read() as connection:
+        return store.is_open(connection, now=now)
+
+
+def relay_failed(db: Database, name: str, *, why: str, failures: int, now: int) -> int:
+    """Remember that a relay failed; when to try it again: 1 s, doubling, a minute at most."""
+    retry = now + min(1 << (failures - 1), 60) * SECOND
+    with db.write() as tx:
+        store.upsert_relay(tx, name, why=why, retry_at=retry, now=now)
+    return retry
+
+
+def relay_works(db: Database, name: str) -> None:
+    with db.read() as connection:
+        if store.relay(connection, name) is None:
+            return
+    with db.write() as tx:
+        store.delete_relay(tx, name)
+
+
+def _row(settled: Settled, *, now: int) -> dict[str, object]:
+    outcome, lease, delivery = settled.outcome, settled.lease, settled.delivery
+    again = retry_at(delivery.attempts + 1, now=now)
+    state: State
+    reply = outcome.reply
+    if outcome.kind in ("deferred", "unreached"):
+        state = "queued" if again < lease.expires_at else "refused"
+        reply = reply if state == "queued" else f"{too_old(lease.kind)} The last answer: {reply}"
+    elif outcome.kind in ("sent", "refused", "uncertain"):
+        state = outcome.kind
+    else:
+        raise ValueError(outcome.kind)
+    return {
+        "id": delivery.id,
+        "state": state,
+        "due_at": again if state == "queued" else now,
+        "reply": reply,
+        "settled_at": None if state == "queued" else now,
+    }

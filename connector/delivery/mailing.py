@@ -1,0 +1,95 @@
+"""A letter on its way to a frozen list of people: mailings, their deliveries and leases.
+
+Pure nouns; the moves between states are in the ledger and nowhere else.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from connector.clock import HOUR, MINUTE
+
+Kind = Literal["issue", "notice"]
+State = Literal["queued", "sending", "sent", "refused", "uncertain", "withdrawn"]
+STATES: tuple[State, ...] = ("queued", "sending", "sent", "refused", "uncertain", "withdrawn")
+
+# Notices have a lane of their own, so that a confirmation never waits behind an issue.
+LANES: dict[Kind, int] = {"notice": 0, "issue": 1}
+LEASE_SIZE = 500
+# News goes stale: an issue is given up after two days, a confirmation after one.
+EXPIRES: dict[Kind, int] = {"issue": 48 * HOUR, "notice": 24 * HOUR}
+# Retry soon at first, for greylisting; then hourly (RFC 5321 section 4.5.4.1).
+RETRIES = (1 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """`starts_at` may be in the future; `frozen_at` says when the list of people was fixed."""
+
+    id: int
+    kind: Kind
+    about: str
+    once: str | None
+    starts_at: int
+    expires_at: int
+    size: int
+    first_delivery: int | None
+    last_delivery: int | None
+    created_at: int
+    frozen_at: int | None
+    paused_at: int | None
+    why: str
+    cancelled_at: int | None
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One letter to one address, as a sender needs it; `recipient` is nobody's id for a test."""
+
+    id: int
+    letter_id: int
+    recipient: int | None
+    address: str
+    name: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A stretch of a mailing that one sender holds: deliveries `first` to `last`."""
+
+    id: int
+    mailing_id: int
+    kind: Kind
+    first: int
+    last: int
+    starts_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What a freeze did: how many letters are queued, and who was left out."""
+
+    queued: int
+    suppressed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why we no longer write to an address."""
+
+    why: str
+    detail: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What is known of a relay that failed: why, and when we try it again."""
+
+    name: str
+    failures: int
+    why: str
+    failed_at: int
+    retry_at: int

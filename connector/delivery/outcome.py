@@ -1,0 +1,113 @@
+"""What a relay's answer means for one letter: sent, deferred, refused, uncertain or unreached.
+
+It judges and remembers the answer word for word; it moves no row and suppresses nobody.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["sent", "deferred", "refused", "uncertain", "unreached"]
+Stage = Literal["", "mail", "rcpt", "data", "content"]
+
+LONGEST_REPLY = 500
+CLOSING = 421  # RFC 5321 section 3.8: the server says it will hang up
+EXCEEDED_STORAGE = 552
+
+# RFC 3463 section 3.2, and RFC 7505 for 5.1.10: the codes that say nobody reads there.
+# Not 5.1.0, 5.1.7 and 5.1.8: servers use them for what they dislike about the sender.
+NOBODY_THERE = {"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1"}
+# RFC 3463: the letter itself is too large for the mailbox or the system.
+TOO_LARGE = {"5.2.3", "5.3.4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one letter handed to a relay.
+
+    `unreached`: the connection failed in a way that says nothing about this letter, and the
+    relay certainly does not have it. `uncertain`: it may. `reply` is made printable and is
+    at most 500 characters; `stage` says which of our commands it answered.
+    """
+
+    kind: Kind
+    reply: str = ""
+    code: int = 0
+    enhanced: str = ""
+    stage: Stage = ""
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether the refusal says that nobody reads at this address."""
+        return (
+            self.kind == "refused"
+            and self.stage in ("rcpt", "content")
+            and self.enhanced in NOBODY_THERE
+        )
+
+    @property
+    def is_about_us(self) -> bool:
+        """Whether the relay refuses the sender or the letter, not this reader.
+
+        When it does so again and again the mailing should stop and the author be told.
+        """
+        return self.kind == "refused" and (self.stage == "mail" or self.enhanced.startswith("5.7."))
+
+    @property
+    def is_free(self) -> bool:
+        """Whether this was no attempt: the line broke before we named the reader.
+
+        One that breaks after that counts, or a letter that makes a relay hang up would be
+        tried for ever.
+        """
+        return self.kind == "unreached" and self.stage in ("", "mail")
+
+    @property
+    def is_goodbye(self) -> bool:
+        """Whether the relay hangs up after this answer."""
+        return self.code == CLOSING
+
+
+def judge(code: int, text: str, *, stage: Stage) -> Outcome:
+    """The outcome of a letter whose last answer was a final one: 2xx, 4xx or 5xx.
+
+    Any other code is nonsense: `unreached` before the content, `uncertain` after it.
+    """
+    enhanced = enhanced_code(code, text)
+    return Outcome(
+        kind=_kind(code, enhanced, stage),
+        reply=printable(f"{code} {text}"),
+        code=code,
+        enhanced=enhanced,
+        stage=stage,
+    )
+
+
+def enhanced_code(code: int, text: str) -> str:
+    """The RFC 3463 code at the start of an answer, when it agrees with the basic code."""
+    found = re.match(r"([245])\.\d{1,3}\.\d{1,3}(?=\s|$)", text)
+    return found[0] if found and found[1] == str(code)[:1] else ""
+
+
+def printable(text: str) -> str:
+    """An answer as one line that is safe to show and to store."""
+    line = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else "?" for sign in line)[:LONGEST_REPLY]
+
+
+def _kind(code: int, enhanced: str, stage: Stage) -> Kind:
+    if 200 <= code < 300 and stage == "content":  # noqa: PLR2004 - RFC 5321 section 4.2.1
+        return "sent"
+    if 400 <= code < 500 or _is_full(code, enhanced):  # noqa: PLR2004
+        return "deferred"
+    if 500 <= code < 600:  # noqa: PLR2004
+        return "refused"
+    return "uncertain" if stage == "content" else "unreached"
+
+
+def _is_full(code: int, enhanced: str) -> bool:
+    # RFC 5321 section 4.5.3.1.10: 552 is to be treated as temporary. Unless its own detail
+    # says that another try cannot help.
+    return (
+        code == EXCEEDED_STORAGE and enhanced not in TOO_LARGE and not enhanced.startswith("5.7.")
+    )

@@ -1,0 +1,352 @@
+"""The conversation with the mail relay, one letter and one recipient at a time.
+
+aiosmtplib connects, secures and signs in; the letters are ours to hand over, because the
+moment after the final dot needs an answer of its own. Nothing is sent in the open, and
+nothing a server says is raised: it is an Outcome.
+"""
+
+import contextlib
+import functools
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import aiosmtplib
+
+from connector.delivery.encoding import ascii_domain, is_sendable, needs_smtputf8, on_the_wire
+from connector.delivery.outcome import Outcome, Stage, judge, printable
+from connector.errors import RelayUnavailable
+from connector.settings import Settings
+
+GO_AHEAD = 354  # RFC 5321 section 4.3.2: the only answer to DATA that invites the content
+ACCEPTED = range(200, 300)
+GOODBYE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Relay:
+    """Where letters leave through: `security` is starttls, tls or none (loopback only)."""
+
+    host: str
+    port: int
+    security: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    hello: str = "localhost"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Relay":
+        """The relay that the settings name."""
+        mail = settings.mail
+        ours = settings.domain if settings.is_local else settings.host
+        return cls(
+            host=mail.host,
+            port=mail.port,
+            security=mail.security,
+            user=mail.user,
+            password=mail.password,
+            hello=hello_name(mail.hello or ours),
+        )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, so that nobody can listen on the way."""
+        if self.host == "localhost":
+            return True
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(self.host).is_loopback
+        return False
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to wait for each answer (RFC 5321 section 4.5.3.2)."""
+
+    connect: float = 60
+    mail: float = 300
+    rcpt: float = 300
+    data: float = 120
+    content: float = 600
+
+
+def hello_name(name: str) -> str:
+    """A name fit for EHLO: a host name in ASCII, or an address in brackets (RFC 5321 4.1.3)."""
+    with contextlib.suppress(ValueError):
+        found = ipaddress.ip_address(name)
+        return f"[{'IPv6:' if found.version == 6 else ''}{found}]"  # noqa: PLR2004
+    name = ascii_domain(name)
+    return name if re.fullmatch(r"[A-Za-z0-9.-]+|\[[A-Za-z0-9.:]+\]", name) else "localhost"
+
+
+async def connect(
+    relay: Relay, *, patience: Patience | None = None, tls: ssl.SSLContext | None = None
+) -> "Conversation":
+    """Reach the relay, make the line private, sign in.
+
+    Raises RelayUnavailable with one sentence that says what is wrong and what to do. `tls`
+    is whom to trust; the system's authorities when left out.
+    """
+    if relay.security == "none" and not relay.is_loopback:
+        raise RelayUnavailable(
+            f"The relay {relay.host} is not on this machine, and letters and passwords do not "
+            "travel in the open: set [mail] security to starttls or tls."
+        )
+    patience = patience or Patience()
+    client = aiosmtplib.SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        use_tls=relay.security == "tls",
+        start_tls=False,  # done below, where its absence can be told from its failure
+        local_hostname=relay.hello,
+        timeout=patience.connect,
+        tls_context=None if relay.security == "none" else tls or _authorities(),
+    )
+    try:
+        with _explained(relay, patience):
+            await client.connect()
+            await client.ehlo()
+            if relay.security == "starttls":
+                await _secure(client, relay)
+            if relay.user:
+                await _sign_in(client, relay)
+    except BaseException:
+        client.close()
+        raise
+    return Conversation(client, patience)
+
+
+class Conversation:
+    """An open line to the relay. One letter at a time; never shared between tasks."""
+
+    def __init__(self, client: aiosmtplib.SMTP, patience: Patience) -> None:
+        self._client = client
+        self._patience = patience
+        self._limit = _size_limit(client)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another letter may be handed over; once False, always False."""
+        return self._client.is_connected
+
+    async def send(self, *, sender: str, recipient: str, message: bytes) -> Outcome:
+        """Hand one letter to the relay for one recipient; what became of it.
+
+        `message` has CRLF line ends only. When this is cancelled the line is closed, and the
+        letter must be counted as uncertain.
+        """
+        impossible = self._impossible(sender, recipient, message)
+        if impossible:
+            return impossible
+        try:
+            outcome = await self._transact(on_the_wire(sender), on_the_wire(recipient), message)
+            await self._settle(outcome)
+        except BaseException:
+            self._client.close()
+            raise
+        return outcome
+
+    async def quit(self) -> None:
+        """Say goodbye and hang up; harmless on a line that is already dead."""
+        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+            await self._client.quit(timeout=GOODBYE_SECONDS)
+        self._client.close()
+
+    def _impossible(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
+        """A letter that this relay cannot take, whoever asks."""
+        if not is_sendable(sender):
+            return _refused(f"“{sender}” cannot be the sender of a letter.", "mail")
+        if not is_sendable(recipient):
+            return _refused(f"“{recipient}” is not an address a letter can be sent to.", "rcpt")
+        if _is_international(sender, recipient) and not self._offers("smtputf8"):
+            return _refused("The relay does not take international addresses (SMTPUTF8).", "rcpt")
+        if self._limit and len(message) > self._limit:
+            return _refused(
+                f"The letter is {len(message)} bytes; the relay takes {self._limit} at most.",
+                "mail",
+            )
+        return None
+
+    async def _transact(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        patience = self._patience
+        steps: tuple[tuple[Stage, str, float], ...] = (
+            ("mail", self._mail(sender, recipient, message), patience.mail),
+            ("rcpt", f"RCPT TO:<{recipient}>", patience.rcpt),
+            ("data", "DATA", patience.data),
+        )
+        for stage, command, wait in steps:
+            outcome = await self._ask(stage, command, wait)
+            if outcome:
+                return outcome
+        return await self._hand_over(message)
+
+    def _mail(self, sender: str, recipient: str, message: bytes) -> str:
+        size = f" SIZE={len(message)}" if self._offers("size") else ""
+        utf8 = " SMTPUTF8" if _is_international(sender, recipient) else ""
+        return f"MAIL FROM:<{sender}>{size}{utf8}"
+
+    async def _ask(self, stage: Stage, command: str, wait: float) -> Outcome | None:
+        """Give one command; None when the relay says to go on."""
+        try:
+            code, text = await self._client.execute_command(command.encode(), timeout=wait)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Outcome("unreached", printable(str(error)), stage=stage)
+        wanted = (GO_AHEAD,) if stage == "data" else ACCEPTED
+        return None if code in wanted else judge(code, text, stage=stage)
+
+    async def _hand_over(self, message: bytes) -> Outcome:
+        protocol = self._client.protocol
+        try:
+            if protocol is None:
+                raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+            protocol.write(_content(message))
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Outcome("unreached", printable(str(error)), stage="content")
+        try:
+            code, text = await protocol.read_response(timeout=self._patience.content)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            # RFC 1047: the relay may have taken the letter before the line broke.
+            return Outcome("uncertain", printable(str(error)), stage="content")
+        return judge(code, text, stage="content")
+
+    async def _settle(self, outcome: Outcome) -> None:
+        """Leave the line ready for the next letter, or closed."""
+        if outcome.is_goodbye or outcome.kind in ("unreached", "uncertain"):
+            self._client.close()
+        elif outcome.stage in ("rcpt", "data"):
+            try:
+                await self._client.rset(timeout=self._patience.mail)
+            except (aiosmtplib.SMTPException, OSError):
+                self._client.close()
+
+    def _offers(self, extension: str) -> bool:
+        return self._client.supports_extension(extension)
+
+
+def _content(message: bytes) -> bytes:
+    # RFC 5321 section 4.5.2. Our own letters have no such line, so this only looks.
+    if b"\r\n." in message or message.startswith(b"."):
+        message = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:]
+    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def _refused(why: str, stage: Stage) -> Outcome:
+    return Outcome("refused", printable(why), stage=stage)
+
+
+def _is_international(*addresses: str) -> bool:
+    return any(not address.isascii() and needs_smtputf8(address) for address in addresses)
+
+
+def _size_limit(client: aiosmtplib.SMTP) -> int:
+    """The largest message the relay takes (RFC 1870), 0 for no limit."""
+    words = client.esmtp_extensions.get("size", "").split()
+    return int(words[-1]) if words and words[-1].isdecimal() else 0
+
+
+# Connecting
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def _secure(client: aiosmtplib.SMTP, relay: Relay) -> None:
+    if not client.supports_extension("starttls"):
+        raise RelayUnavailable(
+            f"The relay {_at(relay)} offers no STARTTLS, and letters do not travel in the open: "
+            'use its port for TLS (often 465, with security = "tls"), or another relay.'
+        )
+    await client.starttls()
+    await client.ehlo()
+
+
+async def _sign_in(client: aiosmtplib.SMTP, relay: Relay) -> None:
+    if not client.supported_auth_methods:
+        raise RelayUnavailable(
+            f"The relay {_at(relay)} does not let anyone sign in there: remove [mail] user, or "
+            "use its submission port (587 or 465)."
+        )
+    try:
+        await client.login(relay.user, relay.password)
+    except aiosmtplib.SMTPAuthenticationError as error:
+        cure = (
+            "check CONNECTOR_MAIL_PASSWORD."
+            if error.code >= 500  # noqa: PLR2004 - RFC 4954 section 4: 454 is a passing failure
+            else "it may work later."
+        )
+        raise RelayUnavailable(
+            f"The relay refused user “{relay.user}” ({_answer(error)}): {cure}"
+        ) from None
+    except aiosmtplib.SMTPServerDisconnected:
+        raise RelayUnavailable(
+            f"The relay {_at(relay)} hung up while user “{relay.user}” signed in: "
+            "check CONNECTOR_MAIL_PASSWORD."
+        ) from None
+
+
+@contextlib.contextmanager
+def _explained(relay: Relay, patience: Patience) -> Iterator[None]:
+    try:
+        yield
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        raise RelayUnavailable(_why(relay, patience, error)) from error
+
+
+def _why(relay: Relay, patience: Patience, error: BaseException) -> str:
+    """One sentence on what is wrong with the relay, and the cure."""
+    for cause in _causes(error):
+        if words := _words(relay, patience, cause):
+            return f"The relay {_at(relay)} {words}"
+    return f"The relay {_at(relay)} cannot be reached: {printable(str(error)).rstrip('.')}."
+
+
+def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
+    match cause:
+        case ssl.SSLCertVerificationError():
+            why = (
+                f"cannot be trusted: {cause.verify_message.rstrip('.')}. "
+                "Check [mail] host, or have its certificate renewed."
+            )
+        case ssl.SSLError():
+            why = (
+                f"does not speak TLS as we ask ({cause.reason}): port 465 usually wants "
+                'security = "tls", port 587 "starttls".'
+            )
+        case socket.gaierror():
+            why = f"is not to be found: check [mail] host ({relay.host}) and your DNS."
+        case ConnectionRefusedError():
+            why = "does not answer: check [mail] host and port, and that it runs."
+        case TimeoutError():
+            why = (
+                f"said nothing for {patience.connect:g} seconds: check [mail] port and security, "
+                "and whether a firewall is between."
+            )
+        case aiosmtplib.SMTPResponseException():
+            why = (
+                f"turns us away: “{_answer(cause)}”. "
+                "If it stays so, ask its operator whether this machine may send."
+            )
+        case ConnectionResetError() | aiosmtplib.SMTPServerDisconnected():
+            why = "hung up before we could speak: check [mail] port and security."
+        case _:
+            why = ""
+    return why
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The innermost cause first: it knows best what happened."""
+    if error is not None:
+        yield from _causes(error.__cause__)
+        yield error
+
+
+def _answer(error: aiosmtplib.SMTPResponseException) -> str:
+    return printable(f"{error.code} {error.message}")
+
+
+def _at(relay: Relay) -> str:
+    return f"{relay.host}:{relay.port}"

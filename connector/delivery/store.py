@@ -1,0 +1,753 @@
+"""The SQL of the post office: mailings, letters, deliveries, leases, suppressions, the Tray.
+
+Every statement that moves a delivery names the state it moves from, so that no move
+happens twice.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from connector.database import Connection, Transaction
+from connector.delivery.kept import Stored, TrayEntry
+from connector.delivery.letter import Letter
+from connector.delivery.mailing import (
+    LEASE_SIZE,
+    Delivery,
+    Lease,
+    Mailing,
+    Relay,
+    State,
+    Suppression,
+)
+
+NEWEST = 2**63 - 1  # newer than any id
+
+# Mailings and letters
+
+
+def insert_mailing(tx: Transaction, **values: Any) -> int | None:
+    """A new mailing's id, or None when one with the same `once` exists."""
+    found: int | None = tx.value(
+        """
+        INSERT INTO mailings (kind, about, once, starts_at, expires_at, created_at)
+        VALUES (:kind, :about, :once, :starts_at, :expires_at, :created_at)
+        ON CONFLICT (once) DO NOTHING
+        RETURNING id
+        """,
+        **values,
+    )
+    return found
+
+
+def insert_letter(tx: Transaction, letter: Letter, *, mailing: int, audience: str) -> int:
+    found: int = tx.value(
+        """
+        INSERT INTO letters
+               (mailing_id, audience, subject, sender, sender_name, reply_to, text, html)
+        VALUES (:mailing, :audience, :subject, :sender, :sender_name, :reply_to, :text, :html)
+        RETURNING id
+        """,
+        mailing=mailing,
+        audience=audience,
+        subject=letter.subject,
+        sender=letter.sender,
+        sender_name=letter.sender_name,
+        reply_to=letter.reply_to,
+        text=letter.text,
+        html=letter.html,
+    )
+    return found
+
+
+def letter(connection: Connection, letter_id: int) -> Letter | None:
+    return connection.one(
+        """
+        SELECT subject, sender, sender_name, reply_to, text, html FROM letters WHERE id = :id
+        """,
+        into=Letter,
+        id=letter_id,
+    )
+
+
+MAILING = """
+    SELECT id, kind, about, once, starts_at, expires_at, size, first_delivery, last_delivery,
+           created_at, frozen_at, paused_at, why, cancelled_at, finished_at
+      FROM mailings
+"""
+
+
+def mailing(connection: Connection, mailing_id: int) -> Mailing | None:
+    return connection.one(f"{MAILING} WHERE id = :id", into=Mailing, id=mailing_id)
+
+
+def mailing_once(connection: Connection, once: str) -> Mailing | None:
+    return connection.one(f"{MAILING} WHERE once = :once", into=Mailing, once=once)
+
+
+def issue_mailings(connection: Connection, *, limit: int) -> list[Mailing]:
+    """Mailings of issues, newest first."""
+    return connection.all(
+        f"{MAILING} WHERE kind = 'issue' ORDER BY id DESC LIMIT :limit", into=Mailing, limit=limit
+    )
+
+
+def unfrozen(connection: Connection, *, now: int) -> list[Mailing]:
+    """Mailings whose time has come and whose list of people is not fixed yet."""
+    return connection.all(
+        f"""{MAILING}
+         WHERE frozen_at IS NULL AND starts_at <= :now
+           AND cancelled_at IS NULL AND paused_at IS NULL
+         ORDER BY starts_at, id
+        """,
+        into=Mailing,
+        now=now,
+    )
+
+
+def counts(connection: Connection, found: Mailing) -> dict[State, int]:
+    """How many deliveries of a mailing are in each state; states nobody is in are left out."""
+    rows = connection.rows(
+        """
+        SELECT state, count(*) FROM deliveries
+         WHERE id BETWEEN :first AND :last AND mailing_id = :id
+         GROUP BY state
+        """,
+        first=found.first_delivery or 0,
+        last=found.last_delivery or -1,
+        id=found.id,
+    )
+    return dict(rows)
+
+
+def waiting_notices(connection: Connection) -> int:
+    """Notices that have not left yet."""
+    found: int = connection.value(
+        "SELECT count(*) FROM leases WHERE lane = 0 AND due_at IS NOT NULL"
+    )
+    return found
+
+
+def replies(connection: Connection, found: Mailing, *, limit: int) -> list[tuple[Any, ...]]:
+    """The commonest (state, reply, count) among letters that did not arrive at once."""
+    return connection.rows(
+        """
+        SELECT state, reply, count(*) AS many FROM deliveries
+         WHERE id BETWEEN :first AND :last AND mailing_id = :id
+           AND state <> 'sent' AND reply <> ''
+         GROUP BY state, reply ORDER BY many DESC, reply LIMIT :limit
+        """,
+        first=found.first_delivery or 0,
+        last=found.last_delivery or -1,
+        id=found.id,
+        limit=limit,
+    )
+
+
+def set_paused(tx: Transaction, mailing_id: int, *, why: str, now: int) -> int:
+    return tx.run(
+        """
+        UPDATE mailings SET paused_at = :now, why = :why
+         WHERE id = :id AND paused_at IS NULL AND cancelled_at IS NULL AND finished_at IS NULL
+        """,
+        id=mailing_id,
+        why=why,
+        now=now,
+    )
+
+
+def set_resumed(tx: Transaction, mailing_id: int, *, now: int) -> int:
+    # The time spent paused does not count towards giving up.
+    return tx.run(
+        """
+        UPDATE mailings SET expires_at = expires_at + (:now - paused_at), paused_at = NULL, why = ''
+         WHERE id = :id AND paused_at IS NOT NULL AND cancelled_at IS NULL
+        """,
+        id=mailing_id,
+        now=now,
+    )
+
+
+def set_cancelled(tx: Transaction, mailing_id: int, *, now: int) -> int:
+    # One cancelled before it reached anybody does not stand in the way of another try.
+    return tx.run(
+        """
+        UPDATE mailings SET cancelled_at = :now, why = 'cancelled',
+               once = CASE WHEN frozen_at IS NULL THEN NULL ELSE once END
+         WHERE id = :id AND cancelled_at IS NULL AND finished_at IS NULL
+        """,
+        id=mailing_id,
+        now=now,
+    )
+
+
+def withdraw_all(tx: Transaction, found: Mailing, *, why: str, now: int) -> int:
+    return tx.run(
+        """
+        UPDATE deliveries SET state = 'withdrawn', settled_at = :now, reply = :why
+         WHERE id BETWEEN :first AND :last AND mailing_id = :id AND state = 'queued'
+        """,
+        first=found.first_delivery or 0,
+        last=found.last_delivery or -1,
+        id=found.id,
+        why=why,
+        now=now,
+    )
+
+
+# The freeze
+
+
+def newest_delivery(connection: Connection) -> int:
+    found: int = connection.value("SELECT COALESCE(max(id), 0) FROM deliveries")
+    return found
+
+
+def insert_deliveries(
+    tx: Transaction, *, mailing: int, audience: str, values: Mapping[str, Any], now: int
+) -> int:
+    """Queue one delivery for each row of the `audience` SELECT that is not suppressed."""
+    return tx.run(
+        f"""
+        INSERT INTO deliveries
+               (mailing_id, letter_id, recipient, address, address_key, name, state, due_at)
+        SELECT :mailing, letters.id, people.recipient, people.address, people.address_key,
+               people.name, 'queued', :now
+          FROM ({audience}) AS people
+          JOIN letters ON letters.mailing_id = :mailing AND letters.audience = people.audience
+         WHERE NOT EXISTS (SELECT 1 FROM suppressions
+                            WHERE suppressions.address_key = people.address_key)
+        """,
+        **{**values, "mailing": mailing, "now": now},
+    )
+
+
+def count_audience(
+    connection: Connection, *, audience: str, values: Mapping[str, Any]
+) -> dict[str, int]:
+    """How many people a freeze would queue now, by audience."""
+    return dict(
+        connection.rows(
+            f"""
+            SELECT people.audience, count(*) FROM ({audience}) AS people
+             WHERE NOT EXISTS (SELECT 1 FROM suppressions
+                                WHERE suppressions.address_key = people.address_key)
+             GROUP BY people.audience
+            """,
+            **values,
+        )
+    )
+
+
+def count_suppressed(connection: Connection, *, audience: str, values: Mapping[str, Any]) -> int:
+    """How many people of an audience we no longer write to."""
+    found: int = connection.value(
+        f"""
+        SELECT count(*) FROM ({audience}) AS people
+         WHERE EXISTS (SELECT 1 FROM suppressions
+                        WHERE suppressions.address_key = people.address_key)
+        """,
+        **values,
+    )
+    return found
+
+
+def stretch(connection: Connection, *, mailing: int, after: int) -> tuple[int, int]:
+    """The first and last delivery of a mailing whose deliveries are all newer than `after`."""
+    ends = [
+        connection.value(
+            f"""
+            SELECT id FROM deliveries WHERE id > :after AND mailing_id = :mailing
+             ORDER BY id {direction} LIMIT 1
+            """,
+            after=after,
+            mailing=mailing,
+        )
+        for direction in ("ASC", "DESC")
+    ]
+    return ends[0], ends[1]
+
+
+def insert_leases(
+    tx: Transaction, *, mailing: int, lane: int, first: int, last: int, due_at: int
+) -> None:
+    tx.many(
+        """
+        INSERT INTO leases (mailing_id, lane, first_delivery, last_delivery, due_at)
+        VALUES (:mailing, :lane, :first, :last, :due_at)
+        """,
+        (
+            {
+                "mailing": mailing,
+                "lane": lane,
+                "first": start,
+                "last": min(start + LEASE_SIZE - 1, last),
+                "due_at": due_at,
+            }
+            for start in range(first, last + 1, LEASE_SIZE)
+        ),
+    )
+
+
+def set_frozen(
+    tx: Transaction, mailing_id: int, *, size: int, first: int | None, last: int | None, now: int
+) -> int:
+    return tx.run(
+        """
+        UPDATE mailings
+           SET frozen_at = :now, size = :size, first_delivery = :first, last_delivery = :last
+         WHERE id = :id AND frozen_at IS NULL AND cancelled_at IS NULL
+        """,
+        id=mailing_id,
+        size=size,
+        first=first,
+        last=last,
+        now=now,
+    )
+
+
+def insert_notice(tx: Transaction, **values: Any) -> int:
+    found: int = tx.value(
+        """
+        INSERT INTO deliveries
+               (mailing_id, letter_id, recipient, address, address_key, name, state, due_at)
+        VALUES (:mailing, :letter, :recipient, :address, :address_key, :name, 'queued', :now)
+        RETURNING id
+        """,
+        **values,
+    )
+    return found
+
+
+# The sender's side
+
+
+def take_lease(
+    tx: Transaction, skip_locked: str, *, lane: int, worker: str, until: int, now: int
+) -> Lease | None:
+    """Hold the most urgent stretch that nobody holds; nobody else gets it before `until`."""
+    return tx.one(
+        f"""
+        WITH pick AS MATERIALIZED (
+            SELECT leases.id FROM leases JOIN mailings ON mailings.id = leases.mailing_id
+             WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+               AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
+             ORDER BY leases.due_at, leases.id LIMIT 1 {skip_locked})
+        UPDATE leases SET held_by = :worker, held_until = :until
+         WHERE id IN (SELECT id FROM pick)
+        RETURNING id, mailing_id,
+                  (SELECT kind FROM mailings WHERE mailings.id = mailing_id) AS kind,
+                  first_delivery AS first, last_delivery AS last,
+                  (SELECT starts_at FROM mailings WHERE mailings.id = mailing_id) AS starts_at,
+                  (SELECT expires_at FROM mailings WHERE mailings.id = mailing_id) AS expires_at
+        """,
+        into=Lease,
+        lane=lane,
+        worker=worker,
+        until=until,
+        now=now,
+    )
+
+
+def is_due(connection: Connection, *, lane: int, now: int) -> bool:
+    """Whether a stretch in this lane waits for a sender; cheap enough to ask often."""
+    return (
+        connection.value(
+            """
+            SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
+             WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+               AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
+             LIMIT 1
+            """,
+            lane=lane,
+            now=now,
+        )
+        is not None
+    )
+
+
+def due(connection: Connection, lease: Lease, *, now: int) -> list[Delivery]:
+    """The letters of a held stretch that may be sent now, in order."""
+    return connection.all(
+        """
+        SELECT id, letter_id, recipient, address, name, attempts FROM deliveries
+         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing
+           AND state = 'queued' AND due_at <= :now
+         ORDER BY id
+        """,
+        into=Delivery,
+        first=lease.first,
+        last=lease.last,
+        mailing=lease.mailing_id,
+        now=now,
+    )
+
+
+def mark_sending(tx: Transaction, delivery_id: int, *, lease: int, worker: str, now: int) -> bool:
+    """Move one letter to `sending`, unless the lease is lost or the mailing was stopped."""
+    return (
+        tx.run(
+            """
+            UPDATE deliveries SET state = 'sending', attempts = attempts + 1
+             WHERE id = :id AND state = 'queued'
+               AND EXISTS (SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
+                            WHERE leases.id = :lease AND leases.held_by = :worker
+                              AND leases.held_until > :now
+                              AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL)
+            """,
+            id=delivery_id,
+            lease=lease,
+            worker=worker,
+            now=now,
+        )
+        == 1
+    )
+
+
+def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Record what became of letters: id, state, due_at, reply, settled_at (None while queued).
+
+    From `uncertain` too: a sender that was only slow may still bring the relay's answer. But
+    never back into the queue from there, since nobody holds that stretch any more.
+    """
+    return tx.many(
+        """
+        UPDATE deliveries
+           SET state = :state, due_at = :due_at, reply = :reply, settled_at = :settled_at
+         WHERE id = :id
+           AND (state = 'sending' OR (state = 'uncertain' AND :state <> 'queued'))
+        """,
+        rows,
+    )
+
+
+def unmark(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Return letters (id) that never reached the relay, without counting the attempt."""
+    return tx.many(
+        """
+        UPDATE deliveries SET state = 'queued', attempts = attempts - 1
+         WHERE id = :id AND state = 'sending'
+        """,
+        rows,
+    )
+
+
+def give_up_sending(tx: Transaction, lease: Lease, *, why: str, now: int) -> int:
+    """What a dead sender left in `sending` becomes `uncertain`: the relay may have it."""
+    return tx.run(
+        """
+        UPDATE deliveries SET state = 'uncertain', settled_at = :now, reply = :why
+         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = 'sending'
+        """,
+        first=lease.first,
+        last=lease.last,
+        mailing=lease.mailing_id,
+        why=why,
+        now=now,
+    )
+
+
+def give_up_queued(tx: Transaction, lease: Lease, *, why: str, now: int) -> int:
+    """What is still queued when a mailing expires is refused; the last reply stays readable."""
+    return tx.run(
+        """
+        UPDATE deliveries SET state = 'refused', settled_at = :now,
+               reply = CASE WHEN reply = '' THEN :why ELSE :why || ' The last answer: ' || reply END
+         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = 'queued'
+        """,
+        first=lease.first,
+        last=lease.last,
+        mailing=lease.mailing_id,
+        why=why,
+        now=now,
+    )
+
+
+def release_lease(tx: Transaction, lease: Lease, *, worker: str) -> int | None:
+    """Give a stretch back; when its next letter is due, or None when nothing is left to send."""
+    due_at: int | None = tx.value(
+        """
+        SELECT min(due_at) FROM deliveries
+         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = 'queued'
+        """,
+        first=lease.first,
+        last=lease.last,
+        mailing=lease.mailing_id,
+    )
+    tx.run(
+        """
+        UPDATE leases SET due_at = :due_at, held_by = '', held_until = 0
+         WHERE id = :id AND held_by = :worker
+        """,
+        id=lease.id,
+        worker=worker,
+        due_at=due_at,
+    )
+    return due_at
+
+
+def renew_leases(tx: Transaction, *, worker: str, until: int, now: int) -> int:
+    """Hold on to every stretch that is still ours."""
+    return tx.run(
+        """
+        UPDATE leases SET held_until = :until WHERE held_by = :worker AND held_until > :now
+        """,
+        worker=worker,
+        until=until,
+        now=now,
+    )
+
+
+def close_leases(tx: Transaction, mailing_id: int) -> int:
+    """Nothing of a mailing is due any more."""
+    return tx.run("UPDATE leases SET due_at = NULL WHERE mailing_id = :id", id=mailing_id)
+
+
+def set_finished(tx: Transaction, mailing_id: int, *, now: int) -> int:
+    """Finish a mailing when no stretch of it has anything left to send."""
+    return tx.run(
+        """
+        UPDATE mailings SET finished_at = :now
+         WHERE id = :id AND finished_at IS NULL AND frozen_at IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM leases
+                            WHERE mailing_id = :id AND due_at IS NOT NULL)
+        """,
+        id=mailing_id,
+        now=now,
+    )
+
+
+# Addresses
+
+
+def withdraw(tx: Transaction, address_key: str, *, why: str, now: int) -> int:
+    """Withdraw the queued letters of issues to one address."""
+    return tx.run(
+        """
+        UPDATE deliveries SET state = 'withdrawn', settled_at = :now, reply = :why
+         WHERE address_key = :key AND state = 'queued'
+           AND EXISTS (SELECT 1 FROM mailings
+                        WHERE mailings.id = deliveries.mailing_id AND mailings.kind = 'issue')
+        """,
+        key=address_key,
+        why=why,
+        now=now,
+    )
+
+
+def blank(tx: Transaction, address_key: str, *, now: int) -> int:
+    """Take the address and the name out of every row of the ledger; what is queued stays here."""
+    return tx.run(
+        """
+        UPDATE deliveries
+           SET address = '', address_key = '', name = '', recipient = NULL,
+               state = CASE WHEN state = 'queued' THEN 'withdrawn' ELSE state END,
+               reply = CASE WHEN state = 'queued' THEN 'erased' ELSE '' END,
+               settled_at = COALESCE(settled_at, :now)
+         WHERE address_key = :key
+        """,
+        key=address_key,
+        now=now,
+    )
+
+
+def deliveries_to(connection: Connection, address_key: str) -> list[tuple[Any, ...]]:
+    """Every letter ever queued for an address: (about, subject, state, attempts, settled_at, reply)."""
+    return connection.rows(
+        """
+        SELECT mailings.about, letters.subject, deliveries.state, deliveries.attempts,
+               deliveries.settled_at, deliveries.reply
+          FROM deliveries
+          JOIN mailings ON mailings.id = deliveries.mailing_id
+          JOIN letters ON letters.id = deliveries.letter_id
+         WHERE deliveries.address_key = :key ORDER BY deliveries.id
+        """,
+        key=address_key,
+    )
+
+
+def delivery_state(connection: Connection, mailing_id: int) -> tuple[str, str] | None:
+    """State and reply of a mailing of one letter."""
+    found = connection.rows(
+        """
+        SELECT state, reply FROM deliveries
+         WHERE id = (SELECT first_delivery FROM mailings WHERE id = :id)
+        """,
+        id=mailing_id,
+    )
+    return (found[0][0], found[0][1]) if found else None
+
+
+def upsert_suppression(
+    tx: Transaction, address_key: str, *, why: str, detail: str, now: int
+) -> None:
+    tx.run(
+        """
+        INSERT INTO suppressions (address_key, why, detail, at) VALUES (:key, :why, :detail, :now)
+        ON CONFLICT (address_key) DO NOTHING
+        """,
+        key=address_key,
+        why=why,
+        detail=detail,
+        now=now,
+    )
+
+
+def delete_suppression(tx: Transaction, address_key: str) -> int:
+    return tx.run("DELETE FROM suppressions WHERE address_key = :key", key=address_key)
+
+
+def suppression(connection: Connection, address_key: str) -> Suppression | None:
+    return connection.one(
+        "SELECT why, detail, at FROM suppressions WHERE address_key = :key",
+        into=Suppression,
+        key=address_key,
+    )
+
+
+# Senders and relays
+
+
+def upsert_sender(tx: Transaction, name: str, *, now: int) -> None:
+    tx.run(
+        """
+        INSERT INTO senders (name, started_at, seen_at) VALUES (:name, :now, :now)
+        ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at
+        """,
+        name=name,
+        now=now,
+    )
+
+
+def delete_senders(tx: Transaction, *, name: str, before: int) -> int:
+    """Strike out one sender, and every other that was not seen since `before`."""
+    return tx.run(
+        "DELETE FROM senders WHERE name = :name OR seen_at < :before", name=name, before=before
+    )
+
+
+def count_senders(connection: Connection, *, since: int) -> int:
+    """Senders seen since a moment."""
+    found: int = connection.value(
+        "SELECT count(*) FROM senders WHERE seen_at >= :since", since=since
+    )
+    return found
+
+
+def is_open(connection: Connection, *, now: int) -> bool:
+    """Whether a letter is due, or a list of people waits to be frozen, or a stretch is held."""
+    return (
+        connection.value(
+            """
+            SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
+             WHERE (leases.due_at <= :now OR leases.held_until > :now)
+               AND leases.due_at IS NOT NULL
+               AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
+            UNION ALL
+            SELECT 1 FROM mailings
+             WHERE frozen_at IS NULL AND starts_at <= :now
+               AND cancelled_at IS NULL AND paused_at IS NULL
+             LIMIT 1
+            """,
+            now=now,
+        )
+        is not None
+    )
+
+
+def is_moving(connection: Connection, mailing_id: int, *, now: int) -> bool:
+    """Whether letters of a mailing can go now, or are on their way."""
+    return (
+        connection.value(
+            """
+            SELECT 1 FROM leases
+             WHERE mailing_id = :id AND due_at IS NOT NULL
+               AND (due_at <= :now OR held_until > :now)
+             LIMIT 1
+            """,
+            id=mailing_id,
+            now=now,
+        )
+        is not None
+    )
+
+
+def failing_relays(connection: Connection) -> list[Relay]:
+    return connection.all(
+        "SELECT name, failures, why, failed_at, retry_at FROM relays ORDER BY name", into=Relay
+    )
+
+
+def relay(connection: Connection, name: str) -> Relay | None:
+    """A relay that failed and has not worked since."""
+    return connection.one(
+        "SELECT name, failures, why, failed_at, retry_at FROM relays WHERE name = :name",
+        into=Relay,
+        name=name,
+    )
+
+
+def upsert_relay(tx: Transaction, name: str, *, why: str, retry_at: int, now: int) -> None:
+    tx.run(
+        """
+        INSERT INTO relays (name, failures, why, failed_at, retry_at)
+        VALUES (:name, 1, :why, :now, :retry_at)
+        ON CONFLICT (name) DO UPDATE
+           SET failures = relays.failures + 1, why = excluded.why, failed_at = excluded.failed_at,
+               retry_at = excluded.retry_at
+        """,
+        name=name,
+        why=why,
+        retry_at=retry_at,
+        now=now,
+    )
+
+
+def delete_relay(tx: Transaction, name: str) -> int:
+    return tx.run("DELETE FROM relays WHERE name = :name", name=name)
+
+
+# The Tray
+
+
+def keep_in_tray(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Keep letters: received_at, sender, recipient, recipient_key, subject, raw (compressed)."""
+    return tx.many(
+        """
+        INSERT INTO tray (received_at, sender, recipient, recipient_key, subject, raw)
+        VALUES (:received_at, :sender, :recipient, :recipient_key, :subject, :raw)
+        """,
+        rows,
+    )
+
+
+def trim_tray(tx: Transaction, *, keep: int) -> int:
+    """Forget all but the newest `keep` letters; how many that were."""
+    return tx.run("DELETE FROM tray WHERE id <= (SELECT max(id) FROM tray) - :keep", keep=keep)
+
+
+def tray_entries(
+    connection: Connection, *, limit: int, before: int | None = None
+) -> list[TrayEntry]:
+    """What is in the Tray, newest first, older than the letter `before`."""
+    return connection.all(
+        """
+        SELECT id, received_at, sender, recipient, subject FROM tray
+         WHERE id < :before ORDER BY id DESC LIMIT :limit
+        """,
+        into=TrayEntry,
+        before=NEWEST if before is None else before,
+        limit=limit,
+    )
+
+
+def tray_letter(connection: Connection, tray_id: int) -> Stored | None:
+    return connection.one(
+        "SELECT id, received_at, sender, recipient, subject, raw FROM tray WHERE id = :id",
+        into=Stored,
+        id=tray_id,
+    )
+
+
+def blank_tray(tx: Transaction, address_key: str) -> int:
+    """Forget every letter the Tray keeps for an address; how many that were."""
+    return tx.run("DELETE FROM tray WHERE recipient_key = :address_key", address_key=address_key)

@@ -1,0 +1,37 @@
+"""The letters the list itself writes: please confirm, welcome, you are here already.
+
+None of them holds a word that a stranger typed, not even a name.
+"""
+
+import jinja2
+
+from connector.delivery import letter
+from connector.delivery.letter import Letter
+from connector.settings import Settings
+
+
+def confirm(environment: jinja2.Environment, settings: Settings, *, link: str) -> Letter:
+    """Somebody asked for letters to this address; following `link` says it was the reader."""
+    return _render(environment, settings, "confirm", link=link)
+
+
+def already(environment: jinja2.Environment, settings: Settings, *, link: str) -> Letter:
+    """Somebody asked for letters to an address that gets them; `link` shows their preferences."""
+    return _render(environment, settings, "already", link=link)
+
+
+def welcome(environment: jinja2.Environment, settings: Settings, *, link: str) -> Letter:
+    """You are on the list now; `link` shows their preferences."""
+    return _render(environment, settings, "welcome", link=link)
+
+
+def _render(environment: jinja2.Environment, settings: Settings, name: str, *, link: str) -> Letter:
+    return letter.render(
+        environment,
+        name,
+        settings,
+        sender=settings.mail.notices_from or f"notices@{settings.domain}",
+        sender_name=settings.publication.title,
+        reply_to=settings.publication.email,
+        link=link,
+    )

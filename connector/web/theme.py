@@ -1,0 +1,53 @@
+"""The publication's one colour, made readable on paper by day and by night.
+
+Pure arithmetic on `#rrggbb`; it never leaves text below 7:1 (WCAG 2.2, 1.4.6).
+"""
+
+import colorsys
+
+PAPER = "#fdfcf9"
+NIGHT = "#161513"
+READABLE = 7.0
+
+
+def stylesheet(accent: str) -> str:
+    """The custom properties every other rule of the stylesheet builds on."""
+    day, night = readable(accent, PAPER), readable(accent, NIGHT)
+    return (
+        f":root{{--paper:{PAPER};--accent:{day};--mark:{accent}}}\n"
+        f"@media screen and (prefers-color-scheme:dark)"
+        f"{{:root{{--paper:{NIGHT};--accent:{night};--mark:{night}}}}}\n"
+    )
+
+
+def readable(colour: str, ground: str, ratio: float = READABLE) -> str:
+    """The nearest tone of `colour` that reaches `ratio` on `ground`: darker by day, lighter by night."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*_channels(colour))
+    step = -0.01 if _luminance(ground) > 0.5 else 0.01  # noqa: PLR2004 - half of black to white
+    while contrast(colour, ground) < ratio and 0 < lightness < 1:
+        lightness = min(1.0, max(0.0, lightness + step))
+        colour = _written(colorsys.hls_to_rgb(hue, lightness, saturation))
+    return colour
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio from 1 to 21, as WCAG 2.2 defines it."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4  # noqa: PLR2004 - sRGB's own numbers
+        for channel in _channels(colour)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _channels(colour: str) -> tuple[float, float, float]:
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return red, green, blue
+
+
+def _written(channels: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(channel * 255):02x}" for channel in channels)

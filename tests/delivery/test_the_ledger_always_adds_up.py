@@ -1,0 +1,128 @@
+"""Whatever senders do, in whatever order, and whoever dies: nobody is lost, nobody gets two."""
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from connector import database
+from connector.clock import SECOND
+from connector.delivery import ledger, mailings
+from connector.delivery.mailing import Delivery, Lease
+from connector.delivery.outcome import Outcome
+from tests.delivery import post
+
+AUDIENCE = 6
+NOW = 1_790_000_000_000
+ANSWERS = {
+    "sent": Outcome("sent", "250 Ok", 250, "", "content"),
+    "deferred": Outcome("deferred", "451 Later", 451, "", "rcpt"),
+    "refused": Outcome("refused", "550 No", 550, "", "rcpt"),
+    "unreached": Outcome("unreached", "connection lost"),
+    "uncertain": Outcome("uncertain", "connection lost after the dot"),
+}
+
+
+class Ledger(RuleBasedStateMachine):
+    """Senders take, hand over, settle, release and die, while the writer pauses and readers leave."""
+
+    held: Bundle[tuple[str, Lease]] = Bundle("held")
+    under_way: Bundle[tuple[str, Lease, Delivery]] = Bundle("under_way")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.db = database.open(f"sqlite:///{Path(self.folder.name) / 'subscribers.db'}")
+        self.now = NOW
+        self.mailing = post.mail(self.db, AUDIENCE, now=NOW)
+        self.accepted: Counter[int] = Counter()
+        self.in_doubt: set[int] = set()
+
+    def teardown(self) -> None:
+        self.db.close()
+        self.folder.cleanup()
+
+    @rule(target=held, worker=st.sampled_from(("anna", "boris", "clara")))
+    def take(self, worker: str) -> tuple[str, Lease]:
+        lease = ledger.take(self.db, "issue", worker=worker, hold=post.HOLD, now=self.now)
+        return worker, lease or Lease(0, 0, "issue", 0, 0, 0, 0)
+
+    @rule(target=under_way, holder=held, pick=st.integers(0, AUDIENCE - 1))
+    def hand_over(self, holder: tuple[str, Lease], pick: int) -> tuple[str, Lease, Delivery]:
+        worker, lease = holder
+        letters = ledger.due(self.db, lease, now=self.now)
+        wanted = letters[pick : pick + 1]
+        granted = post.hand_over(self.db, lease, wanted, now=self.now, worker=worker)
+        nothing = Delivery(0, 0, None, "", "", 0)
+        return worker, lease, granted[0] if granted else nothing
+
+    @rule(letter=consumes(under_way), answer=st.sampled_from(sorted(ANSWERS)))
+    def settle(self, letter: tuple[str, Lease, Delivery], answer: str) -> None:
+        _, lease, delivery = letter
+        if not delivery.id:
+            return
+        if answer == "sent":
+            self.accepted[delivery.id] += 1
+        elif answer == "uncertain":
+            self.in_doubt.add(delivery.id)
+        post.settle(self.db, lease, [delivery], ANSWERS[answer], now=self.now)
+
+    @rule(letter=consumes(under_way), arrived=st.booleans())
+    def die_with_a_letter_at_the_relay(
+        self, letter: tuple[str, Lease, Delivery], arrived: bool
+    ) -> None:
+        if letter[2].id and arrived:
+            self.accepted[letter[2].id] += 1
+            self.in_doubt.add(letter[2].id)
+
+    @rule(holder=consumes(held))
+    def release(self, holder: tuple[str, Lease]) -> None:
+        worker, lease = holder
+        ledger.release(self.db, lease, worker=worker, now=self.now)
+
+    @rule(worker=st.sampled_from(("anna", "boris")))
+    def renew(self, worker: str) -> None:
+        ledger.renew(self.db, worker=worker, hold=post.HOLD, now=self.now)
+
+    @rule(seconds=st.integers(1, 4000))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds * SECOND
+
+    @rule(reader=st.integers(1, AUDIENCE))
+    def unsubscribe(self, reader: int) -> None:
+        with self.db.write() as tx:
+            mailings.withdraw(tx, f"reader{reader}@example.org", why="unsubscribed", now=self.now)
+
+    @invariant()
+    def states_add_up_to_the_audience(self) -> None:
+        assert sum(post.counts(self.db, self.mailing).values()) == AUDIENCE
+
+    @invariant()
+    def nobody_gets_two(self) -> None:
+        assert all(count == 1 for count in self.accepted.values())
+
+    @invariant()
+    def what_is_marked_sent_was_accepted(self) -> None:
+        with self.db.read() as connection:
+            sent = connection.rows("SELECT id FROM deliveries WHERE state = 'sent'")
+        assert {row[0] for row in sent} <= set(self.accepted)
+
+    @invariant()
+    def nobody_is_lost(self) -> None:
+        with self.db.read() as connection:
+            stuck = connection.value(
+                """
+                SELECT count(*) FROM deliveries
+                 WHERE state IN ('queued', 'sending')
+                   AND NOT EXISTS (SELECT 1 FROM leases WHERE due_at IS NOT NULL
+                                      AND deliveries.id BETWEEN first_delivery AND last_delivery)
+                """
+            )
+        assert stuck == 0
+
+
+TestLedger = Ledger.TestCase
+TestLedger.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
