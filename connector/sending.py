@@ -45,7 +45,12 @@ def publish(db: Database, prepared: Prepared, *, at: int, web_only: bool, now: i
         if known is not None:
             post.set_cancelled(tx, known.id, now=now)
         mailing = mailings.announce(
-            tx, prepared.letters, about=prepared.issue.slug, once=once, starts_at=at, now=now
+            tx,
+            dict(prepared.letters.items()),
+            about=prepared.issue.slug,
+            once=once,
+            starts_at=at,
+            now=now,
         )
         if mailing is None:
             raise Refused("This issue is being published by somebody else at this moment.")

@@ -1,6 +1,7 @@
 """What every test can ask for: a publication of its own, its database, and a clock that stands still."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -8,6 +9,10 @@ import pytest
 
 from connector import database, settings, templates
 from connector.database import Database
+from connector.delivery import mailings
+from connector.membership import complimentary
+from connector.readers import preferences, signup
+from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
 
 NOW = 1_790_000_000_000  # a Monday in September 2026
@@ -50,3 +55,27 @@ def db(configured: Settings) -> Iterator[Database]:
     opened = database.open(configured.database)
     yield opened
     opened.close()
+
+
+@dataclass(frozen=True)
+class People:
+    """The same four people everywhere."""
+
+    ada: Subscriber  # reads for free
+    bea: Subscriber  # a member, as a gift
+    cas: Subscriber  # has unsubscribed
+    dan: Subscriber  # on the list, but letters to him bounced
+
+
+@pytest.fixture
+def people(db: Database, configured: Settings, now: int) -> People:
+    names = ("ada", "bea", "cas", "dan")
+    ada, bea, cas, dan = (
+        signup.add(db, configured, email=f"{name}@example.org", name=name.title(), now=now)
+        for name in names
+    )
+    complimentary.comp(db, bea.id, until=None, now=now)
+    preferences.unsubscribe(db, configured, cas.id, how="link", page="", client="", now=now)
+    with db.write() as tx:
+        mailings.suppress(tx, dan.email_key, why="bounced", detail="550 5.1.1", now=now)
+    return People(ada, bea, preferences.find(db, cas.id), dan)

@@ -162,12 +162,11 @@ def _supervise(
         process = subprocess.Popen(command)
         running[:] = [process]
         code = process.wait()
-        if stopping.is_set():
-            return
         pause = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
         deaths += 1
-        log.warning("The sender stopped (exit %s); starting it again in %s s.", code, pause)
-        stopping.wait(pause)
+        # A signal to the whole group reaches the sender a moment before it reaches us.
+        if not stopping.wait(pause):
+            log.warning("The sender stopped (exit %s); starting another.", code)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

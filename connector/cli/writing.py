@@ -68,7 +68,7 @@ def publish(file: Path, when: str | None, *, web_only: bool, yes: bool) -> None:
     at = clock.parse(when, now=now, zone=settings.publication.zone) if when else now
     if at < now:
         raise Refused(f"“{when}” is in the past. Leave --at out to publish now.")
-    prepared = _prepare(settings, file)
+    prepared = _prepare(settings, file, at=at)
     console.show_findings(prepared.findings)
     if _errors(prepared):
         raise Unpublishable("Nothing was published. Mend the errors above and try again.")
@@ -115,13 +115,13 @@ def preview(file: Path, port: int) -> None:
     previewing.run(settings_here(), file, port=port)
 
 
-def _prepare(settings: "Settings", file: Path) -> "Prepared":
+def _prepare(settings: "Settings", file: Path, *, at: int | None = None) -> "Prepared":
     from connector import templates
     from connector.publishing import publish as pages
 
     path = file if file.exists() or file.is_absolute() else root() / file
     try:
-        return pages.prepare(path, settings, templates.environment(settings.root))
+        return pages.prepare(path, settings, templates.environment(settings.root), at=at)
     except Unpublishable as error:
         console.show_findings(error.findings)  # type: ignore[arg-type]
         raise

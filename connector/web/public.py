@@ -52,13 +52,13 @@ def archive(request: Request) -> Response:
 
 def issue(request: Request) -> Response:
     """Anyone: one issue, as it is for those who do not pay."""
-    site = site_of(request)
+    site, now = site_of(request), clock.now()
     with site.db.read() as connection:
-        found = store.by_slug(connection, request.path_params["slug"], clock.now())
+        found = store.by_slug(connection, request.path_params["slug"], now)
         if found is None:
             raise NotFound("There is no issue at this address.")
         body = store.edition(connection, found.id, "web", "everyone")
-        issues = store.archive(connection, clock.now())
+        issues = store.archive(connection, now)
     at = [other.id for other in issues].index(found.id)
     return page(
         request,
