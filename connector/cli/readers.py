@@ -67,7 +67,9 @@ def bring(file: Path) -> None:
 @click.option(
     "--state", type=click.Choice(["pending", "active", "unsubscribed"]), help="Only these."
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many."
+)
 def show(text: str, state: Any, limit: int) -> None:
     """Show who is on the list, newest first; with TEXT, those whose address or name has it."""
     from connector.readers import listing

@@ -138,6 +138,7 @@ def _shaped(
             continue
         if token.type == "heading_open":
             headings.append(_heading(token, tokens[at + 1], names))
+            tokens[at + 2].tag = token.tag
         elif depth == 0 and (lone := _lone_link(tokens, at)):
             out.append(lone)
             at = _end_of(tokens, at) + 1

@@ -37,7 +37,8 @@ HIDDEN: dict[tuple[Surface, Audience], frozenset[str]] = {
     # A feed reader is nobody we know: asked like everybody, and neither on our page nor in mail.
     ("feed", "everyone"): frozenset({"thanks_open", "web_open", "email_open"}),
 }
-AWAY = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
+SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+AWAY = re.compile(rf"{SCHEME.pattern}|//")
 
 
 @dataclass(frozen=True)

@@ -26,5 +26,7 @@ class Finding:
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """The cure for a word nobody knows: the closest one that is known, or `otherwise`."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1)
+    words = list(known)
+    swapped = [one for one in words if sorted(one) == sorted(word.lower())]
+    close = swapped or difflib.get_close_matches(word.lower(), words, n=1)
     return f"Did you mean “{close[0]}”?" if close else otherwise

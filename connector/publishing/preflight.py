@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from connector import clock
 from connector.delivery.letter import Letter
 from connector.publishing.document import Document
-from connector.publishing.editions import AWAY, Audience, Cut
+from connector.publishing.editions import AWAY, SCHEME, Audience, Cut
 from connector.publishing.finding import Finding, Severity, did_you_mean
 from connector.publishing.issue import Issue, slug_of
 from connector.publishing.markdown import BLOCKS, Problem, Token, plain
@@ -30,7 +30,7 @@ TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{\{|\{%|%\}")
 PERSONAL = re.compile(r"\[\[(address|name|unsubscribe|preferences)\]\]")
 LOST_NOTE = re.compile(r"\[\^([^\]\s]+)\]")
 REFUSED = re.compile(r"\]\(\s*<?\s*(javascript|vbscript|file|data):", re.IGNORECASE)
-HALF_LINK = re.compile(r"\]\((?:https?:|/|www\.)")
+HALF_LINK = re.compile(r"\]\((?:https?:|/|www\.|$)")
 LOST_REFERENCE = re.compile(r"\[[^\]\[]+\]\[[^\]\[]*\]")
 TAG = re.compile(r"<(?:!--|/?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>)")
 
@@ -246,7 +246,7 @@ def _wrong_with(href: str, names: set[str]) -> Wrong | None:
         return None if href[1:] in names else _wrong_name(href)
     if href.startswith("/") and not href.startswith("//"):
         return None
-    scheme = href.partition(":")[0].lower() if AWAY.match(href) else ""
+    scheme = href.partition(":")[0].lower() if SCHEME.match(href) else ""
     return BY_SCHEME.get(scheme, _wrong_with_scheme)(href)
 
 

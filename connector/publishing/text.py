@@ -4,9 +4,11 @@ It is what a reader without HTML gets, so nothing is left out: pictures are name
 and code keep their lines, every address of the HTML letter is here.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import zip_longest
 
 from connector.publishing.markdown import Token, plain
@@ -15,6 +17,7 @@ from connector.publishing.markup import Sheet, words_of
 COLUMNS = 72
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 CLOSING = "、。，．）」』】〉》！？：；ー々"  # never at the start of a line (JIS X 4051)
+HREF = re.compile(r"""<a\b[^>]*?\shref=["']?([^"'\s>]+)""", re.IGNORECASE)
 MARKS = {"em_open": "_", "em_close": "_", "strong_open": "*", "strong_close": "*"}
 
 
@@ -175,7 +178,12 @@ class Text:
                 number = self.numbers.get(token.meta["id"], 0)
                 out.append(str(number).translate(SUPERSCRIPT))
             elif token.type == "html_inline":
-                out.append("\n" if token.content[:3].lower() == "<br" else "")
+                if found := HREF.search(token.content):
+                    link = self.sheet.absolute(unescape(found[1]))
+                elif token.content.lower() == "</a>":
+                    out.append(self.reference(link, ""))
+                elif token.content[:3].lower() == "<br":
+                    out.append("\n")
             elif token.type in ("softbreak", "hardbreak"):
                 out.append(" " if token.type == "softbreak" else "\n")
             else:
@@ -282,7 +290,10 @@ class Text:
         self.gap()
 
     def html(self, token: Token) -> None:
-        if words := " ".join(words_of(token.content).split()):
+        words = " ".join(words_of(token.content).split())
+        for found in HREF.findall(token.content):
+            words += self.reference(self.sheet.absolute(unescape(found)), "")
+        if words:
             self.gap()
             self.put(words)
             self.gap()

@@ -138,7 +138,7 @@ async def pause(request: Request) -> Response:
     form = PauseForm.parse(await forms.read(request))
     if form.errors:
         subscriber = await run_in_threadpool(_reader, request)
-        return _preferences(request, subscriber, form=form, status_code=422)
+        return _preferences(request, subscriber, pause=form, status_code=422)
     now = clock.now()
     until = preferences.in_months(form.months, now=now, zone=site.settings.publication.zone)
     await run_in_threadpool(preferences.pause, site.db, _recipient(request), until=until, now=now)
@@ -272,7 +272,8 @@ def _preferences(
     request: Request,
     subscriber: Subscriber,
     *,
-    form: NameForm | PauseForm | None = None,
+    form: NameForm | None = None,
+    pause: PauseForm | None = None,
     saved: str | None = None,
     status_code: int = 200,
 ) -> Response:
@@ -283,7 +284,8 @@ def _preferences(
         subscriber=subscriber,
         token=request.path_params["token"],
         is_paused=subscriber.is_paused(clock.now()),
-        form=form,
+        form=form or NameForm(subscriber.name),
+        pause=pause or PauseForm(),
         saved=saved if saved in SAVED else None,
     )
 

@@ -23,9 +23,9 @@ def stylesheet(accent: str) -> str:
 def readable(colour: str, ground: str, ratio: float = READABLE) -> str:
     """The nearest tone of `colour` that reaches `ratio` on `ground`: darker by day, lighter by night."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*_channels(colour))
-    step = -0.01 if _luminance(ground) > 0.5 else 0.01  # noqa: PLR2004 - half of black to white
-    while contrast(colour, ground) < ratio and 0 < lightness < 1:
-        lightness = min(1.0, max(0.0, lightness + step))
+    end = 0.0 if _luminance(ground) > 0.5 else 1.0  # noqa: PLR2004 - half of black to white
+    while contrast(colour, ground) < ratio and lightness != end:
+        lightness = max(end, lightness - 0.01) if end == 0 else min(end, lightness + 0.01)
         colour = _written(colorsys.hls_to_rgb(hue, lightness, saturation))
     return colour
 

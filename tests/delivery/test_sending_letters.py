@@ -55,7 +55,9 @@ def let_an_hour_pass(db: Database) -> None:
         tx.run("UPDATE leases SET due_at = due_at - :hour", hour=HOUR)
 
 
-def test_everybody_gets_the_letter_once(db: Database, configured: Settings, fake: FakeRelay) -> None:
+def test_everybody_gets_the_letter_once(
+    db: Database, configured: Settings, fake: FakeRelay
+) -> None:
     mailing = post.mail(db, 120, now=clock.now())
 
     send(db, configured, fake)

@@ -52,18 +52,12 @@ def test_somebody_who_asked_already_need_not_confirm(
     ("who", "why"), [("cas", "has unsubscribed"), ("dan", "is not written to any more: bounced")]
 )
 def test_those_who_left_or_cannot_be_reached_are_refused(
-    db: Database,
-    configured: Settings,
-    people: People,
-    contents: Contents,
-    who: str,
-    why: str,
-    now: int,
+    visitor: Visitor, people: People, contents: Contents, who: str, why: str
 ) -> None:
     before = contents()
 
     with pytest.raises(Refused, match=why):
-        signup.add(db, configured, email=f"{who}@example.org", now=now)
+        signup.add(visitor.db, visitor.settings, email=f"{who}@example.org", now=visitor.now)
 
     assert contents() == before
 

@@ -78,8 +78,9 @@ def test_the_letter_they_wait_for_is_not_sent(
 
 
 def test_an_import_does_not_bring_them_back(
-    db: Database, configured: Settings, people: People, visitor: Visitor, tmp_path: Path, now: int
+    people: People, visitor: Visitor, tmp_path: Path
 ) -> None:
+    db, configured, now = visitor.db, visitor.settings, visitor.now
     preferences.erase(db, configured, people.ada.id, now)
     source = tmp_path / "people.csv"
     source.write_text("email\nADA@example.org\neva@example.org\n", encoding="utf-8")

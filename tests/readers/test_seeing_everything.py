@@ -19,8 +19,8 @@ def test_a_member_sees_everything(db: Database, people: People, visitor: Visitor
             "name": "Bea",
             "state": "active",
             "source": "command",
-            "created_at": "2026-09-21T13:33:20Z",
-            "confirmed_at": "2026-09-21T13:33:20Z",
+            "created_at": "2026-09-21T14:13:20Z",
+            "confirmed_at": "2026-09-21T14:13:20Z",
             "unsubscribed_at": None,
             "paused_until": None,
         },
@@ -30,14 +30,14 @@ def test_a_member_sees_everything(db: Database, people: People, visitor: Visitor
                 "how": "command",
                 "page": "",
                 "client": "",
-                "at": "2026-09-21T13:33:20Z",
+                "at": "2026-09-21T14:13:20Z",
             }
         ],
-        "confirmations_asked_for": ["2026-09-21T13:33:20Z"],
+        "confirmations_asked_for": ["2026-09-21T14:13:20Z"],
         "membership": {
             "tier": "member",
             "kind": "complimentary",
-            "started_at": "2026-09-21T13:33:20Z",
+            "started_at": "2026-09-21T14:13:20Z",
             "ends_at": None,
         },
         "letters": [
@@ -61,6 +61,6 @@ def test_why_we_do_not_write_is_told_too(db: Database, people: People) -> None:
     assert held["suppression"] == {
         "why": "bounced",
         "detail": "550 5.1.1",
-        "at": "2026-09-21T13:33:20Z",
+        "at": "2026-09-21T14:13:20Z",
     }
     assert held["membership"] is None

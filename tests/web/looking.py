@@ -1,14 +1,13 @@
 """What a test sees of an answer and of the database."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from httpx2 import Response
 
-from connector.database import Connection, Database
+from connector.database import Database
 from connector.delivery import links
 from connector.errors import DatabaseUnavailable
 from connector.settings import Settings
@@ -44,20 +43,10 @@ def own(settings: Settings, recipient: int) -> str:
     return urlsplit(links.preferences(settings, recipient)).path
 
 
-class Away:
-    """A database that can be gone: a disk that fails, a file that is locked."""
+def take_away(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the database cannot be read: a disk that fails, a file that is locked."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.url = db.url
-        self.skip_locked = db.skip_locked
-        self.write = db.write
-        self.close = db.close
-        self.is_away = False
+    def refuse() -> None:
+        raise DatabaseUnavailable("The database /srv/subscribers.db is busy.")
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        if self.is_away:
-            raise DatabaseUnavailable("The database /srv/subscribers.db is busy.")
-        with self._db.read() as connection:
-            yield connection
+    monkeypatch.setattr(db, "read", refuse)

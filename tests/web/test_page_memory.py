@@ -6,10 +6,8 @@ from starlette.testclient import TestClient
 from connector.clock import HOUR
 from connector.database import Database
 from connector.publishing import store
-from connector.settings import Settings
-from connector.web.app import create_app
 from tests.web.conftest import Clock, Publish
-from tests.web.looking import Away
+from tests.web.looking import take_away
 
 SOON = 600  # milliseconds: later than the next look, sooner than a reader notices
 
@@ -148,13 +146,16 @@ def test_a_query_changes_nothing(client: TestClient, publish: Publish) -> None:
 
 
 def test_pages_stay_open_while_the_database_is_away(
-    configured: Settings, db: Database, publish: Publish, turned: Clock
+    client: TestClient,
+    db: Database,
+    publish: Publish,
+    turned: Clock,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = publish()
-    away = Away(db)
-    client = TestClient(create_app(configured, away), base_url=configured.publication.url)
     first = client.get(path)
-    away.is_away = True
+    take_away(db, monkeypatch)
     turned.now += SOON
 
     second = client.get(path)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import feedparser
+import pytest
 from starlette.testclient import TestClient
 
 from connector.clock import DAY, HOUR
@@ -10,7 +11,7 @@ from connector.database import Database
 from connector.settings import Settings
 from connector.web.app import create_app
 from tests.web.conftest import Clock, Publish
-from tests.web.looking import Away, context, template
+from tests.web.looking import context, take_away, template
 
 
 def test_home_shows_the_newest_issue_first(client: TestClient, publish: Publish, now: int) -> None:
@@ -153,11 +154,11 @@ def test_a_picture_is_kept_by_browsers_for_ever(client: TestClient, db: Database
     assert "immutable" in response.headers["cache-control"]
 
 
-def test_health_is_the_databases(configured: Settings, db: Database) -> None:
-    away = Away(db)
-    client = TestClient(create_app(configured, away), base_url=configured.publication.url)
+def test_health_is_the_databases(
+    client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     well = client.get("/healthz")
-    away.is_away = True
+    take_away(db, monkeypatch)
 
     ill = client.get("/healthz")
 

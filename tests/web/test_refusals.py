@@ -7,12 +7,12 @@ from starlette.testclient import TestClient
 
 from connector import errors
 from connector.database import Database
+from connector.publishing import store
 from connector.readers import signup
 from connector.settings import Settings
-from connector.web import public
 from connector.web.app import create_app
 from tests.web.conftest import Publish
-from tests.web.looking import Away, context, template
+from tests.web.looking import context, take_away, template
 
 
 def test_a_page_that_is_not_there(client: TestClient) -> None:
@@ -66,11 +66,12 @@ def test_a_limit_says_when_to_come_back(client: TestClient, configured: Settings
 
 
 def test_a_database_that_is_away(
-    configured: Settings, db: Database, caplog: pytest.LogCaptureFixture
+    client: TestClient,
+    db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    away = Away(db)
-    away.is_away = True
-    client = TestClient(create_app(configured, away), base_url=configured.publication.url)
+    take_away(db, monkeypatch)
 
     response = client.get("/archive")
 
@@ -83,7 +84,7 @@ def test_a_database_that_is_away(
 def test_a_crash_is_a_page_without_a_traceback_and_with_every_guard(
     configured: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(public.store, "archive", None)
+    monkeypatch.setattr(store, "archive", None)
     client = TestClient(
         create_app(configured, db),
         base_url=configured.publication.url,
