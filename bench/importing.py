@@ -33,6 +33,7 @@ email = "ines@letters.example.org"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--part", choices=["baseline", "ours"], help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -44,18 +45,23 @@ def main() -> int:
         write_people(source, asked.rows)
         print(machine())
         print(f"{asked.rows:,} rows, {source.stat().st_size / 1e6:.0f} MB")
-        baseline = run("baseline", source)
-        ours = run("ours", source)
-    return judge(baseline, ours)
+        rounds = [(run("baseline", source), run("ours", source)) for _ in range(asked.rounds)]
+    return max(judge(baseline, ours) for baseline, ours in rounds)
 
 
 def judge(baseline: dict[str, float], ours: dict[str, float]) -> int:
     for name, part in (("csv and email-validator alone", baseline), ("connector import", ours)):
         rate = part["rows"] / part["seconds"]
-        print(f"{name}: {part['seconds']:.1f} s, {rate:,.0f} rows/s, {part['megabytes']:.0f} MB")
+        print(
+            f"{name}: {part['seconds']:.1f} s ({part['processor']:.1f} s of processor), "
+            f"{rate:,.0f} rows/s, {part['megabytes']:.0f} MB"
+        )
     ratio = ours["seconds"] / baseline["seconds"]
+    processor = ours["processor"] / baseline["processor"]
     is_good = ratio <= RATIO and ours["megabytes"] < MEGABYTES
-    print(f"ratio {ratio:.2f} (bar {RATIO}), {'met' if is_good else 'missed'}")
+    # On a machine that does other things too, the processor's own time is the steadier figure.
+    print(f"ratio {ratio:.2f}, of processor time {processor:.2f}")
+    print(f"bar: {RATIO} and {MEGABYTES} MB, {'met' if is_good else 'missed'}")
     return 0 if is_good else 1
 
 
@@ -72,7 +78,8 @@ def measure(part: str, source: Path) -> dict[str, float]:
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3)
-    return {"rows": rows, "seconds": seconds, "megabytes": megabytes}
+    processor = time.process_time()
+    return {"rows": rows, "seconds": seconds, "processor": processor, "megabytes": megabytes}
 
 
 def baseline(source: Path) -> int:
@@ -95,9 +102,10 @@ def ours(source: Path) -> int:
     root = source.parent
     (root / "connector.toml").write_text(TOML, encoding="utf-8")
     configured = settings.load(root, {})
-    db = database.open(configured.database)
-    report = importing.bring(db, configured, source, now=NOW)
-    db.close()
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        db = database.open(f"sqlite:///{folder}/subscribers.db")
+        report = importing.bring(db, configured, source, now=NOW)
+        db.close()
     assert report.rows == report.added + report.known + report.refused
     return report.rows
 

@@ -36,7 +36,22 @@ def parse(text: str, *, now: int, zone: str = "UTC") -> int:
     A time without a day is the next such time; one without a zone is in `zone`.
     Raises Refused for anything else, naming the forms that work.
     """
-    words = text.strip()
+    try:
+        at = _parse(text.strip(), now=now, zone=zone)
+        moment(at + DAY, zone)  # a day that no calendar has cannot be shown
+    except (ValueError, OverflowError, OSError):
+        raise Refused(
+            f"I cannot read “{text}” as a time. Try 2026-12-01 09:00, 09:00 or “in 2 hours”."
+        ) from None
+    return at
+
+
+def utc(at: int) -> str:
+    """ISO 8601 in UTC to the second, as feeds and tables want it."""
+    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _parse(words: str, *, now: int, zone: str) -> int:
     tz = ZoneInfo(zone)
     if found := re.fullmatch(r"(?:in )?(\d+) ?(minute|hour|day|week)s?", words):
         step = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}[found[2]]
@@ -46,15 +61,5 @@ def parse(text: str, *, now: int, zone: str = "UTC") -> int:
         if int(found[1]) < 24 and int(found[2]) < 60:  # noqa: PLR2004 - a clock's own numbers
             at = today.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
             return milliseconds(at if at > today else at + timedelta(days=1))
-    try:
-        when = datetime.fromisoformat(words)
-    except ValueError:
-        raise Refused(
-            f"I cannot read “{text}” as a time. Try 2026-12-01 09:00, 09:00 or “in 2 hours”."
-        ) from None
+    when = datetime.fromisoformat(words)
     return milliseconds(when if when.tzinfo else when.replace(tzinfo=tz))
-
-
-def utc(at: int) -> str:
-    """ISO 8601 in UTC to the second, as feeds and tables want it."""
-    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -21,9 +21,9 @@ from connector.signing import Keys, keys_in, read_keys
 FILE = "connector.toml"
 
 
-def setting(default: Any = MISSING, *, help: str) -> Any:  # noqa: A002 - the manual's own word
+def setting(default: Any = MISSING, *, help: str, repr: bool = True) -> Any:  # noqa: A002 - the manual's own word
     """A field with the line of help that the manual repeats."""
-    return field(default=default, metadata={"help": help})
+    return field(default=default, metadata={"help": help}, repr=repr)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Mail:
     port: int = setting(587, help="Its port: 587 for starttls, 465 for tls, 25 for none.")
     security: str = setting("starttls", help="starttls, tls or none (none only on this machine).")
     user: str = setting("", help="User name at the relay; the password comes from the environment.")
-    password: str = setting("", help="Never in connector.toml: CONNECTOR_MAIL_PASSWORD or …_FILE.")
+    password: str = setting(
+        "", help="Never in connector.toml: CONNECTOR_MAIL_PASSWORD or …_FILE.", repr=False
+    )
     hello: str = setting("", help="The name we greet the relay with; empty takes the site's host.")
     return_path: str = setting(
         "",
@@ -170,8 +172,8 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     keys = _keys(root, environment, problems) if not problems else None
     if problems or keys is None:
         raise Misconfigured(problems)
-    database = environment.get("CONNECTOR_DATABASE") or f"sqlite:///{root / 'subscribers.db'}"
-    return Settings(root=root, database=database, keys=keys, **sections)
+    database = environment.get("CONNECTOR_DATABASE") or "sqlite:///subscribers.db"
+    return Settings(root=root, database=_beside(root, database), keys=keys, **sections)
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:
@@ -237,6 +239,7 @@ def _section(
     found_before = len(problems)
     hints = get_type_hints(kind)
     for item in fields(kind):
+        where = _where(section, item, environment)
         value = _value(
             section, item, table if isinstance(table, dict) else {}, environment, problems
         )
@@ -244,15 +247,16 @@ def _section(
             continue
         wanted = hints[item.name]
         if type(value) is not wanted:
-            problems.append(f"{_where(section, item)}: {value!r} is not {_kind(wanted)}.")
+            problems.append(f"{where}: {value!r} is not {_kind(wanted)}.")
             continue
         values[item.name] = value
-        problems += [f"{_where(section, item)}: {why}" for why in _wrong(section, item.name, value)]
+        problems += [f"{where}: {why}" for why in _wrong(section, item.name, value)]
     missing = [
         item for item in fields(kind) if item.default is MISSING and not values.get(item.name, True)
     ]
     problems += [
-        f"{_where(section, item)}: must not be empty. {item.metadata['help']}" for item in missing
+        f"{_where(section, item, environment)}: must not be empty. {item.metadata['help']}"
+        for item in missing
     ]
     if len(problems) > found_before:
         return None
@@ -272,7 +276,7 @@ def _value(
     if (section, item.name) in SECRET:
         if item.name in table:
             problems.append(
-                f"{_where(section, item)}: a secret; put it in {variable} or {variable}_FILE."
+                f"{_where(section, item, {})}: a secret; put it in {variable} or {variable}_FILE."
             )
             return MISSING
         return _secret(variable, environment, problems)
@@ -281,7 +285,7 @@ def _value(
     if item.name in table:
         return table[item.name]
     if item.default is MISSING:
-        problems.append(f"{_where(section, item)}: is missing. {item.metadata['help']}")
+        problems.append(f"{_where(section, item, {})}: is missing. {item.metadata['help']}")
     return MISSING
 
 
@@ -323,10 +327,15 @@ def _wrong(section: str, name: str, value: Any) -> Iterator[str]:
 
 
 def _is_site(value: str) -> bool:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
     return (
         parts.scheme in ("http", "https")
         and bool(parts.hostname)
+        and port != 0
         and value == value.rstrip("/")
         and not (parts.path or parts.query or parts.fragment)
     )
@@ -389,9 +398,21 @@ def _keys(root: Path, environment: Mapping[str, str], problems: list[str]) -> Ke
         return None
 
 
+def _beside(root: Path, url: str) -> str:
+    """A database whose path is relative is in the publication's folder, wherever we stand."""
+    scheme, mark, path = url.partition(":///")
+    return f"{scheme}{mark}{root / path}" if scheme == "sqlite" and path else url
+
+
 def _variable(section: str, name: str) -> str:
     return f"CONNECTOR_{section}_{name}".upper()
 
 
-def _where(section: str, item: "Field[Any]") -> str:
+def _where(section: str, item: "Field[Any]", environment: Mapping[str, str]) -> str:
+    """Where somebody has to look: the environment wins over the file."""
+    variable = _variable(section, item.name)
+    if variable in environment:
+        return variable
+    if (section, item.name) in SECRET and f"{variable}_FILE" in environment:
+        return f"{variable}_FILE"
     return f"{FILE}: [{section}] {item.name}"

@@ -36,7 +36,7 @@ class Keys:
         """The value inside a token; raises InvalidLink for anything we did not sign."""
         value, _, tag = token.rpartition(".")
         for secret in self.secrets:
-            if hmac.compare_digest(_tag(secret, purpose, value).encode(), tag.encode()):
+            if hmac.compare_digest(_bytes(_tag(secret, purpose, value)), _bytes(tag)):
                 return value
         raise InvalidLink("This link is not one of ours, or part of it is missing.")
 
@@ -60,8 +60,12 @@ class Keys:
 
 
 def _tag(secret: bytes, purpose: str, value: str) -> str:
-    digest = hmac.digest(secret, f"{purpose}\0{value}".encode(), hashlib.sha256)
+    digest = hmac.digest(secret, _bytes(f"{purpose}\0{value}"), hashlib.sha256)
     return base64.urlsafe_b64encode(digest[:TAG_BYTES]).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")  # what strangers send need not be text
 
 
 def read_keys(text: str, *, source: str) -> Keys:
@@ -79,7 +83,13 @@ def keys_in(path: Path) -> Keys:
     """The keys in a file, made on first use and readable only by its owner (mode 0600)."""
     if not path.exists():
         _make(path)
-    return read_keys(path.read_text(), source=str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{path}: is not a key file. Restore it from a backup.") from None
+    return read_keys(text, source=str(path))
 
 
 def _make(path: Path) -> None:

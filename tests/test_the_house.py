@@ -23,7 +23,6 @@ FLOORS = (
 DOORS = {
     "stripe": {"membership/stripe_api.py", "till"},
     "aiosmtplib": {"delivery/smtp.py"},
-    "aiosmtpd": {"delivery/tray.py"},
     "sqlite_utils": {"database"},
     "psycopg": {"database"},
     "markdown_it": {"publishing/markdown.py"},

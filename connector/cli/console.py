@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +27,15 @@ def show_findings(findings: Iterable["Finding"]) -> None:
         )
         if finding.cure:
             click.echo(f"    {finding.cure}")
+
+
+def agree(question: str, *, yes: bool) -> None:
+    """Go on only when a person says so, or said --yes before."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is nobody to ask here; say --yes to go on.")
+    click.confirm(question, abort=True)
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -54,6 +63,11 @@ def progress(unit: str) -> "Progress":
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.text import Text
 
+    class Count(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            known = "" if task.total is None else f" of {task.total:,.0f}"
+            return Text(f"{task.completed:,.0f}{known}")
+
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
@@ -67,15 +81,18 @@ def progress(unit: str) -> "Progress":
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=32),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        Count(),
         Rate(),
         Left(),
         disable=not sys.stdout.isatty(),
     )
 
 
-def follow(db: "Database", mailing: int) -> None:
-    """Show a mailing's progress until nothing of it can go now. Ctrl-C only stops looking."""
+def follow(db: "Database", mailing: int, *, attend: Callable[[], None]) -> None:
+    """Show a mailing's progress until nothing of it can go now. Ctrl-C only stops looking.
+
+    `attend` is called again and again meanwhile; what it raises ends the looking.
+    """
     from connector.delivery import store
 
     with db.read() as connection:
@@ -86,6 +103,7 @@ def follow(db: "Database", mailing: int) -> None:
         task = bar.add_task("Sending", total=found.size)
         try:
             while _watch(db, mailing, bar, task):
+                attend()
                 time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             bar.stop()
@@ -118,7 +136,6 @@ def show_outcome(db: "Database", mailing: int) -> None:
             return
         counts = store.counts(connection, found)
         replies = store.replies(connection, found, limit=5)
-        relays = store.failing_relays(connection)
     click.echo(f"{counted(counts.get('sent', 0), 'letter')} of {found.size:,} sent.")
     words = {
         "queued": "still to be sent",
@@ -132,9 +149,6 @@ def show_outcome(db: "Database", mailing: int) -> None:
             click.echo(f"{counts[state]:,} {word}.")  # type: ignore[index]
     for state, reply, many in replies:
         click.echo(f"  {many:,} {state}: {reply}")
-    if not found.finished_at:
-        for relay in relays:
-            click.echo(f"  The relay does not answer: {relay.why}")
 
 
 def _span(seconds: float) -> str:

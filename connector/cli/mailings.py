@@ -11,8 +11,9 @@ from connector.cli.publication import opened, settings_here
 if TYPE_CHECKING:
     from connector.database import Database
     from connector.delivery.mailing import Mailing, State
+    from connector.settings import Settings
 
-MAILING = click.argument("mailing", type=int)
+MAILING = click.argument("mailing", type=click.IntRange(1, 2**63 - 1))
 
 
 @click.command()
@@ -22,7 +23,7 @@ def status(*, everything: bool) -> None:
     settings = settings_here()
     with opened(settings) as db:
         _show_mailings(db, limit=1_000_000 if everything else 10, zone=settings.publication.zone)
-        _show_sender(db, zone=settings.publication.zone)
+        _show_sender(db, settings)
 
 
 @click.command()
@@ -54,8 +55,7 @@ def cancel(mailing: int, *, yes: bool) -> None:
     """Call a mailing off: letters that have not left will not leave."""
     from connector.delivery import mailings
 
-    if not yes:
-        click.confirm("Letters already sent cannot be called back. Cancel the rest?", abort=True)
+    console.agree("Letters already sent cannot be called back. Cancel the rest?", yes=yes)
     with opened(settings_here()) as db:
         withdrawn = mailings.cancel(db, mailing, now=clock.now())
         click.echo(
@@ -132,22 +132,21 @@ def _explain(
             click.echo(f"  {line}")
 
 
-def _show_sender(db: "Database", *, zone: str) -> None:
+def _show_sender(db: "Database", settings: "Settings") -> None:
     from connector.delivery import ledger, store
 
     now = clock.now()
     with db.read() as connection:
-        relays = store.failing_relays(connection)
+        # One that is no longer in the settings is nobody's trouble any more.
+        relay = store.relay(connection, ledger.relay_name(settings))
         notices = store.waiting_notices(connection)
         waiting = store.is_open(connection, now=now)
     click.echo()
     if notices:
         click.echo(f"{console.counted(notices, 'notice')} waiting (confirmations and the like).")
-    for relay in relays:
-        click.echo(f"The relay {relay.name} does not answer: {relay.why}")
-        click.echo(
-            f"  Next try at {clock.moment(relay.retry_at, zone):%H:%M:%S}. No letter is lost."
-        )
+    if relay:
+        retry = clock.moment(relay.retry_at, settings.publication.zone)
+        click.echo(f"{relay.why}\n  Next try at {retry:%H:%M:%S}. No letter is lost.")
     if ledger.is_attended(db, now=now):
         click.echo("A sender is running.")
     elif waiting:

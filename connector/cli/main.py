@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 refused or failed, 2 not understood, 130 interrupted.
 """
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -13,6 +14,8 @@ import click
 
 from connector import __version__
 from connector.errors import ConnectorError
+
+log = logging.getLogger(__name__)
 
 COMMANDS = {
     "new": "writing",
@@ -72,10 +75,14 @@ def connector(ctx: click.Context, directory: str, *, verbose: bool) -> None:
 
 def main() -> Any:
     """Run the command line; never shows a traceback for a deliberate error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no “✓” must not stop a command half-way.
+            stream.reconfigure(errors="replace")
     try:
-        connector(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = connector(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -84,9 +91,20 @@ def main() -> Any:
         sys.exit(130)
     except BrokenPipeError:
         # Our reader has gone, as `head` does: nothing to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _let_go_of_stdout()
+        sys.exit(1)
     except ConnectorError as error:
         for line in str(error).splitlines():
             click.echo(f"connector: {line}", err=True)
         sys.exit(1)
+    except OSError as error:
+        log.info("The machine said no:", exc_info=True)
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"connector: {where}{error.strerror or error}.", err=True)
+        _let_go_of_stdout()
+        sys.exit(1)
+
+
+def _let_go_of_stdout() -> None:
+    """What could not be written is not tried once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

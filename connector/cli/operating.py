@@ -79,7 +79,8 @@ def backup(file: Path) -> None:
     except OSError as error:
         raise ConnectorError(f"{file}: {error.strerror}. No backup was made.") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
     click.echo(f"Saved {file} ({file.stat().st_size:,} bytes). It holds addresses: keep it safe.")
 
 

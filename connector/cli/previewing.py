@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +37,8 @@ def run(settings: "Settings", file: Path, *, port: int) -> None:
         app = preview.create_preview(create_app(here, db), draft)
         click.echo(f"{path.name} is at {here.publication.url}/preview")
         click.echo("It follows when you save. Stop with Ctrl-C.")
+        # uvicorn raises the signal that stopped it once more, when it is done.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(app, listener, _Reading(here, db, path, draft)))
 

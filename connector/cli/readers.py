@@ -1,5 +1,6 @@
 """The list, from the terminal: add, import, list, export, erase; and complimentary members."""
 
+import contextlib
 import csv
 import os
 import sys
@@ -124,8 +125,7 @@ def erase(address: str, *, yes: bool) -> None:
     settings = settings_here()
     with opened(settings) as db:
         found = _find(db, address)
-        if not yes:
-            click.confirm(f"Erase everything about {found.email}?", abort=True)
+        console.agree(f"Erase everything about {found.email}?", yes=yes)
         preferences.erase(db, settings, found.id, clock.now())
     click.echo("Erased. An import will not bring them back; they can sign up again themselves.")
 
@@ -209,4 +209,5 @@ def _write(file: Path, rows: Iterable[Iterable[str]]) -> None:
     except OSError as error:
         raise ConnectorError(f"{file}: {error.strerror}. Nothing was saved.") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()

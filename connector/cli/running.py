@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
-from pathlib import Path
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -34,13 +35,9 @@ DRAIN_SECONDS = 30
 def serve(host: str | None, port: int | None, *, no_sender: bool) -> None:
     """Serve the site, and send letters in a process beside it. Stop with Ctrl-C."""
     settings = settings_here()
-    _serve(
-        settings,
-        host=host or settings.web.host,
-        port=settings.web.port if port is None else port,
-        sender=not no_sender,
-        says=f"{settings.publication.title} is at",
-    )
+    with _listening(settings, host, port) as listener:
+        says = f"{settings.publication.title} is at"
+        _serve(_at_home(settings, listener), listener, sender=not no_sender, says=says)
 
 
 @click.command()
@@ -78,25 +75,20 @@ def demo(port: int | None) -> None:
     from connector.cli import sample
 
     settings = settings_here()
-    with opened(settings) as db:
-        for line in sample.prepare(db, settings):
-            click.echo(line)
-    _serve(
-        settings,
-        host=settings.web.host,
-        port=settings.web.port if port is None else port,
-        sender=True,
-        says="Read it at",
-    )
+    with _listening(settings, None, port) as listener:
+        here = _at_home(settings, listener)
+        with opened(here) as db:
+            for line in sample.prepare(db, here):
+                click.echo(line)
+        _serve(here, listener, sender=True, says="Read it at")
 
 
-def _serve(settings: "Settings", *, host: str, port: int, sender: bool, says: str) -> None:
+def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says: str) -> None:
     import uvicorn
 
     from connector.web.app import create_app
 
-    with opened(settings) as db, _listening(host, port) as listener:
-        shown = listener.getsockname()[1]
+    with opened(settings) as db:
         config = uvicorn.Config(
             create_app(settings, db),
             log_level="warning",
@@ -106,21 +98,24 @@ def _serve(settings: "Settings", *, host: str, port: int, sender: bool, says: st
             forwarded_allow_ips=settings.web.proxies,
             timeout_graceful_shutdown=5,
         )
-        local = f"http://{f'[{host}]' if ':' in host else host}:{shown}"
+        host, port = listener.getsockname()[:2]
+        local = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         click.echo(f"{says} {local}/")
         if not settings.has_relay and settings.is_local:
             click.echo(f"Letters stay on this machine; read them in the Tray: {local}/tray")
         click.echo("Stop with Ctrl-C.")
         # uvicorn raises the signal that stopped it once more, when it is done.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        beside = _sender_beside(settings.root) if sender else contextlib.nullcontext()
+        beside = _sender_beside(settings) if sender else contextlib.nullcontext()
         with contextlib.suppress(KeyboardInterrupt), beside:
             uvicorn.Server(config).run(sockets=[listener])
         click.echo("Stopped.")
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listening(settings: "Settings", host: str | None, port: int | None) -> Iterator[socket.socket]:
+    host = host or settings.web.host
+    port = settings.web.port if port is None else port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,14 +130,27 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def _at_home(settings: "Settings", listener: socket.socket) -> "Settings":
+    """On this machine the site lives where it listens, so that links in letters lead there."""
+    url = urlsplit(settings.publication.url)
+    if not settings.is_local or url.scheme != "http":
+        return settings
+    host = f"[{url.hostname}]" if ":" in settings.host else url.hostname
+    here = f"http://{host}:{listener.getsockname()[1]}"
+    return replace(settings, publication=replace(settings.publication, url=here))
+
+
 @contextlib.contextmanager
-def _sender_beside(root: Path) -> Iterator[None]:
+def _sender_beside(settings: "Settings") -> Iterator[None]:
     """A sender process that is started again when it dies, and drained when we stop."""
     stopping = threading.Event()
     running: list[subprocess.Popen[bytes]] = []
-    command = [sys.executable, "-m", "connector", "-C", str(root), "work", "--beside"]
+    command = [sys.executable, "-m", "connector", "-C", str(settings.root), "work", "--beside"]
+    environment = {**os.environ, "CONNECTOR_PUBLICATION_URL": settings.publication.url}
     thread = threading.Thread(
-        target=_supervise, args=([*command, str(os.getpid())], stopping, running), daemon=True
+        target=_supervise,
+        args=([*command, str(os.getpid())], environment, stopping, running),
+        daemon=True,
     )
     thread.start()
     try:
@@ -155,12 +163,17 @@ def _sender_beside(root: Path) -> Iterator[None]:
 
 
 def _supervise(
-    command: list[str], stopping: threading.Event, running: list[subprocess.Popen[bytes]]
+    command: list[str],
+    environment: Mapping[str, str],
+    stopping: threading.Event,
+    running: list[subprocess.Popen[bytes]],
 ) -> None:
     deaths = 0
     while not stopping.is_set():
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command, env=environment)
         running[:] = [process]
+        if stopping.is_set():  # told to stop while this one was being started
+            process.terminate()
         code = process.wait()
         pause = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
         deaths += 1

@@ -1,6 +1,5 @@
 """What a writer does with a file: new, check, publish, test, preview."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import click
 from connector import clock
 from connector.cli import console
 from connector.cli.publication import opened, root, settings_here
-from connector.errors import ConnectorError, Refused, Unpublishable
+from connector.errors import Misconfigured, Refused, Unpublishable
 
 if TYPE_CHECKING:
     from connector.database import Database
@@ -74,10 +73,9 @@ def publish(file: Path, when: str | None, *, web_only: bool, yes: bool) -> None:
         raise Unpublishable("Nothing was published. Mend the errors above and try again.")
     with opened(settings) as db:
         _describe(db, settings, prepared, at=at if when else None, web_only=web_only)
-        if not yes:
-            _agree()
+        console.agree("Publish?", yes=yes)
         published = sending.publish(db, prepared, at=at, web_only=web_only, now=clock.now())
-        _tell(db, settings, prepared, published)
+        _tell(db, settings, prepared, published, at=at if when else None)
 
 
 @click.command()
@@ -86,6 +84,7 @@ def publish(file: Path, when: str | None, *, web_only: bool, yes: bool) -> None:
 @click.option("--as-member", is_flag=True, help="The letter as members get it.")
 def test(file: Path, addresses: tuple[str, ...], *, as_member: bool) -> None:
     """Send an issue's letter to yourself, or to whom you ask for a last look."""
+    from connector.cli.attending import Attendant
     from connector.delivery import address, mailings
 
     settings = settings_here()
@@ -100,9 +99,9 @@ def test(file: Path, addresses: tuple[str, ...], *, as_member: bool) -> None:
                 mailings.notify(tx, letter, to=one, recipient=None, about=about, now=clock.now())
                 for one in people
             ]
-        _attend(db, settings)
+        attendant = Attendant(db, settings)
         for mailing in queued:
-            console.follow(db, mailing)
+            console.follow(db, mailing, attend=attendant.look)
 
 
 @click.command()
@@ -116,6 +115,8 @@ def preview(file: Path, port: int) -> None:
 
 
 def _prepare(settings: "Settings", file: Path, *, at: int | None = None) -> "Prepared":
+    import jinja2
+
     from connector import templates
     from connector.publishing import publish as pages
 
@@ -125,6 +126,10 @@ def _prepare(settings: "Settings", file: Path, *, at: int | None = None) -> "Pre
     except Unpublishable as error:
         console.show_findings(error.findings)  # type: ignore[arg-type]
         raise
+    except jinja2.TemplateSyntaxError as error:
+        raise Misconfigured(f"templates/{error.name}:{error.lineno}: {error.message}") from None
+    except jinja2.TemplateError as error:
+        raise Misconfigured(f"templates: {error}") from None
 
 
 def _errors(prepared: "Prepared") -> bool:
@@ -159,12 +164,6 @@ def _people(people: dict[str, int]) -> str:
     return f"{console.counted(total, 'reader')}{extra}"
 
 
-def _agree() -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("There is nobody to ask here; say --yes to publish.")
-    click.confirm("Publish?", abort=True)
-
-
 def _ask(question: str, default: str) -> str:
     if not sys.stdin.isatty():
         return default
@@ -173,14 +172,21 @@ def _ask(question: str, default: str) -> str:
 
 
 def _tell(
-    db: "Database", settings: "Settings", prepared: "Prepared", published: "Published"
+    db: "Database",
+    settings: "Settings",
+    prepared: "Prepared",
+    published: "Published",
+    *,
+    at: int | None,
 ) -> None:
+    from connector.cli.attending import Attendant
+
     page = f"{settings.publication.url}/p/{prepared.issue.slug}"
     if published.sent == "scheduled":
         click.echo("Scheduled. A running sender (connector serve, or work) begins it in time.")
         click.echo(f"To call it off: connector cancel {published.mailing}")
         return
-    click.echo(f"Published: {page}")
+    click.echo(f"Published: {page}{'' if at is None else ', from then on'}")
     if published.sent == "before":
         click.echo("Its letters went out before; nobody gets it twice.")
     if published.mailing is None:
@@ -190,22 +196,4 @@ def _tell(
             f"{published.frozen.suppressed:,} left out: their mail bounced or they complained."
         )
     if published.sent == "sending":
-        _attend(db, settings)
-        console.follow(db, published.mailing)
-
-
-def _attend(db: "Database", settings: "Settings") -> None:
-    """See to it that somebody sends: a sender of our own, when none is running."""
-    from connector.delivery import ledger
-
-    if ledger.is_attended(db, now=clock.now()):
-        return
-    # A session of its own, so that Ctrl-C here stops the looking and not the sending.
-    command = [sys.executable, "-m", "connector", "-C", str(settings.root), "work", "--until-done"]
-    try:
-        subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        raise ConnectorError(
-            f"The letters are queued, but no sender could be started ({error}). "
-            "Start one with: connector work"
-        ) from None
+        console.follow(db, published.mailing, attend=Attendant(db, settings).look)

@@ -31,7 +31,9 @@ def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: 
     """
     db = Sqlite(path_of(url), busy_seconds=busy_seconds)
     try:
-        if not db.utils().table_names():
+        applied = _refuse_strangers(db)
+        db.adopt()
+        if not applied:
             migrate(db)
         check(db)
     except BaseException:
@@ -75,9 +77,10 @@ def check(db: Sqlite) -> None:
 
 
 def _refuse_strangers(db: Sqlite) -> set[str]:
-    utils = db.utils()
-    tables = utils.table_names()
-    applied = {step.name for step in _migrations().applied(utils)} if tables else set()
+    with db.read():
+        utils = db.utils()
+        tables = utils.table_names()
+        applied = {step.name for step in _migrations().applied(utils)}
     if tables and not applied:
         raise WrongSchema(
             f"The database {db.path} belongs to another program. "

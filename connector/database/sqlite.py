@@ -82,6 +82,12 @@ class Sqlite:
             self._opened.clear()
         self._local = threading.local()
 
+    def adopt(self) -> None:
+        """Keep the file as ours from now on: whoever reads and whoever writes do not wait."""
+        with self._trouble():
+            # It stays in the file, so it is not asked of one that may be somebody else's.
+            self._connection().raw.execute("PRAGMA journal_mode=wal")
+
     def utils(self) -> sqlite_utils.Database:
         """This thread's connection as sqlite-utils sees it, for migrations and checks."""
         with self._trouble():
@@ -99,7 +105,6 @@ class Sqlite:
         )
         try:
             for pragma in (
-                "journal_mode=wal",
                 "foreign_keys=on",
                 "temp_store=memory",
                 "cache_size=-16384",
@@ -167,7 +172,7 @@ def path_of(url: str) -> Path:
     scheme, _, path = url.partition(":///")
     if scheme != "sqlite" or not path:
         raise Misconfigured(
-            f"CONNECTOR_DATABASE: {scheme}:… is not a database I can open; "
+            f"CONNECTOR_DATABASE: {scheme.partition(':')[0]}:… is not a database I can open; "
             "write it like sqlite:////srv/letters/subscribers.db"
         )
     return Path(path)

@@ -14,6 +14,7 @@ from connector.delivery import mailings, store
 from connector.delivery.address import key_of
 from connector.delivery.mailing import EXPIRES, LANES, RETRIES, Delivery, Kind, Lease, State
 from connector.delivery.outcome import Outcome
+from connector.settings import Settings
 
 ALIVE = 15 * SECOND
 LOST = "The sender stopped before the relay answered; the relay may have this letter."
@@ -126,6 +127,11 @@ def is_open(db: Database, *, now: int) -> bool:
     """Whether there is anything to send or under way at this moment, retries not counted."""
     with db.read() as connection:
         return store.is_open(connection, now=now)
+
+
+def relay_name(settings: Settings) -> str:
+    """What the ledger calls the relay of these settings."""
+    return f"{settings.mail.host}:{settings.mail.port}" if settings.has_relay else "tray"
 
 
 def relay_failed(db: Database, name: str, *, why: str, failures: int, now: int) -> int:

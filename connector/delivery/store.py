@@ -671,12 +671,6 @@ def is_moving(connection: Connection, mailing_id: int, *, now: int) -> bool:
     )
 
 
-def failing_relays(connection: Connection) -> list[Relay]:
-    return connection.all(
-        "SELECT name, failures, why, failed_at, retry_at FROM relays ORDER BY name", into=Relay
-    )
-
-
 def relay(connection: Connection, name: str) -> Relay | None:
     """A relay that failed and has not worked since."""
     return connection.one(
@@ -735,7 +729,7 @@ def tray_entries(
          WHERE id < :before ORDER BY id DESC LIMIT :limit
         """,
         into=TrayEntry,
-        before=NEWEST if before is None else before,
+        before=NEWEST if before is None else min(before, NEWEST),
         limit=limit,
     )
 

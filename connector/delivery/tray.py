@@ -6,6 +6,7 @@ It answers 250 only when the letter is in the database, and keeps the newest 5,0
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,11 @@ from connector.delivery import store
 from connector.delivery.address import key_of, parse
 from connector.delivery.kept import TrayEntry, TrayMessage, opened, packed, subject_of
 from connector.delivery.smtp import Relay
-from connector.errors import DatabaseUnavailable, InvalidAddress
+from connector.errors import InvalidAddress
 
 __all__ = ["Tray", "TrayEntry", "TrayMessage", "message", "messages"]
+
+log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 KEEP = 5_000
@@ -47,6 +50,9 @@ class _Arrived:
     message: bytes
 
 
+_Kept = asyncio.Future[BaseException | None]
+
+
 class Tray:
     """`async with Tray(db) as relay:` is a relay for as long as the block runs."""
 
@@ -69,7 +75,6 @@ class Tray:
         for session in self._sessions:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
-        await self._server.wait_closed()
         self._shelf.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,8 +90,6 @@ class Tray:
             pass  # the other side left, or the Tray closes
         finally:
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
 
 class _Shelf:
@@ -95,37 +98,29 @@ class _Shelf:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tray")
-        self._arrived: list[tuple[_Arrived, asyncio.Future[None]]] = []
+        self._arrived: list[tuple[_Arrived, _Kept]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, letter: _Arrived) -> None:
-        """Return when the letter is in the database; raises DatabaseUnavailable."""
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def keep(self, letter: _Arrived) -> BaseException | None:
+        """Return when the letter is in the database, or why it is certainly not."""
+        kept: _Kept = asyncio.get_running_loop().create_future()
         self._arrived.append((letter, kept))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
-        await kept
+        return await kept
 
     def close(self) -> None:
         self._thread.shutdown()
 
     async def _write_all(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._arrived:
             batch, self._arrived = self._arrived, []
             letters = [letter for letter, _ in batch]
-            trouble: DatabaseUnavailable | None = None
-            try:
-                await loop.run_in_executor(self._thread, self._write, letters)
-            except DatabaseUnavailable as error:
-                trouble = error
+            written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, letters)
+            await asyncio.wait([written])
             for _, kept in batch:
-                if kept.done():
-                    continue
-                if trouble:
-                    kept.set_exception(trouble)
-                else:
-                    kept.set_result(None)
+                if not kept.done():
+                    kept.set_result(written.exception())
 
     def _write(self, letters: Sequence[_Arrived]) -> None:
         now = clock.now()
@@ -209,9 +204,8 @@ class _Session:
         content = (b"\r\n" + content).replace(b"\r\n..", b"\r\n.")[2:]
         letter = _Arrived(self._sender, tuple(self._recipients), content)
         await self._forget("")
-        try:
-            await self._shelf.keep(letter)
-        except DatabaseUnavailable:
+        if trouble := await self._shelf.keep(letter):
+            log.warning("The Tray could not keep a letter: %s", trouble)
             return "451 4.3.0 the database does not take it now"
         return "250 2.0.0 kept in the Tray"
 

@@ -102,7 +102,7 @@ class _Sender:
         self.db = db
         self.settings = settings
         self.relay = relay
-        self.relay_name = f"{relay.host}:{relay.port}" if settings.has_relay else "tray"
+        self.relay_name = ledger.relay_name(settings)
         self.stop = stop
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.hold = settings.mail.lease * SECOND

@@ -9,12 +9,10 @@ from markupsafe import Markup
 from connector import clock
 from connector.delivery import letter
 from connector.delivery.letter import Letter
+from connector.publishing.columns import COLUMNS, wrapped
 from connector.publishing.editions import AUDIENCES, Audience, Editions, page_of
 from connector.publishing.issue import Issue
-from connector.publishing.text import wrapped
 from connector.settings import Settings
-
-COLUMNS = 72
 
 
 def compose(

@@ -15,7 +15,18 @@ from markdown_it.token import Token
 from mdit_py_plugins.attrs import attrs_plugin
 from mdit_py_plugins.footnote import footnote_plugin
 
-__all__ = ["BLOCKS", "PANELS", "Parsed", "Problem", "Token", "parse", "plain", "typeset"]
+__all__ = [
+    "BLOCKS",
+    "PANELS",
+    "Parsed",
+    "Problem",
+    "Token",
+    "end_of",
+    "line_of",
+    "parse",
+    "plain",
+    "typeset",
+]
 
 BLOCKS = (
     "ask",
@@ -102,6 +113,21 @@ def plain(tokens: list[Token] | None) -> str:
         elif token.type == "image":
             words.append(plain(token.children))
     return "".join(words)
+
+
+def end_of(tokens: list[Token], at: int) -> int:
+    """Where the token that opens at `at` is closed."""
+    depth = 0
+    for end in range(at, len(tokens)):
+        depth += tokens[end].nesting
+        if depth == 0:
+            return end
+    return len(tokens) - 1
+
+
+def line_of(token: Token) -> int:
+    """The line a block begins on, counted from 0."""
+    return token.map[0] if token.map else 0
 
 
 @functools.cache

@@ -26,7 +26,7 @@ EARLIEST = 315_532_800_000  # 1980: nobody mailed a newsletter from Markdown bef
 PLAIN_BYTES = bytes(sign for sign in range(32, 127) if sign != ord("=")) + b"\t"
 
 LEFTOVER = re.compile(r"\b(TK(?:TK)*|TODO|FIXME|XXX)\b")
-TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{\{|\{%|%\}")
+TEMPLATE = re.compile(r"\{\{.{0,80}?\}\}|\{%.{0,80}?%\}|\{\{|\{%|%\}")
 PERSONAL = re.compile(r"\[\[(address|name|unsubscribe|preferences)\]\]")
 LOST_NOTE = re.compile(r"\[\^([^\]\s]+)\]")
 REFUSED = re.compile(r"\]\(\s*<?\s*(javascript|vbscript|file|data):", re.IGNORECASE)

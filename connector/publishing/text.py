@@ -5,20 +5,17 @@ and code keep their lines, every address of the HTML letter is here.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import unescape
 from itertools import zip_longest
 
+from connector.publishing.columns import COLUMNS, wide, wrapped
 from connector.publishing.markdown import Token, plain
 from connector.publishing.markup import Sheet, words_of
 
-COLUMNS = 72
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-CLOSING = "、。，．）」』】〉》！？：；ー々"  # never at the start of a line (JIS X 4051)
 HREF = re.compile(r"""<a\b[^>]*?\shref=["']?([^"'\s>]+)""", re.IGNORECASE)
-MARKS = {"em_open": "_", "em_close": "_", "strong_open": "*", "strong_close": "*"}
 
 
 @dataclass
@@ -38,12 +35,27 @@ class Text:
         self.lines: list[str] = []
         self.margins: list[Margin] = []
         self.counts: list[int | None] = []
+        self.loose: list[bool] = []
         self.links: dict[str, int] = {}
+        self.link = ("", 0)
         self.blank: str | None = None
         self.heading = ""
         self.rows: list[list[str]] = []
         self.right: list[bool] = []
         self.in_cell = False
+        self.inlines: dict[str, str | Callable[[Token, list[str]], str]] = {
+            "em_open": "_",
+            "em_close": "_",
+            "strong_open": "*",
+            "strong_close": "*",
+            "softbreak": " ",
+            "hardbreak": "\n",
+            "link_open": self.link_open,
+            "link_close": self.link_close,
+            "image": self.image,
+            "footnote_ref": self.footnote_ref,
+            "html_inline": self.html_inline,
+        }
         self.rules: dict[str, Callable[[Token], None]] = {
             "inline": self.inline,
             "paragraph_close": self.gap_unless_hidden,
@@ -151,6 +163,8 @@ class Text:
     def gap_unless_hidden(self, token: Token) -> None:
         if not token.hidden:
             self.gap()
+            if self.loose:
+                self.loose[-1] = True
 
     # Words
 
@@ -164,31 +178,31 @@ class Text:
 
     def words(self, tokens: Sequence[Token]) -> str:
         out: list[str] = []
-        link, start = "", 0
         for token in tokens:
-            if token.type == "text":
-                out.append(token.content)
-            elif token.type == "link_open":
-                link, start = self.sheet.absolute(str(token.attrs.get("href", ""))), len(out)
-            elif token.type == "link_close":
-                out.append(self.reference(link, "".join(out[start:])))
-            elif token.type == "image":
-                out.append(self.picture(token))
-            elif token.type == "footnote_ref":
-                number = self.numbers.get(token.meta["id"], 0)
-                out.append(str(number).translate(SUPERSCRIPT))
-            elif token.type == "html_inline":
-                if found := HREF.search(token.content):
-                    link = self.sheet.absolute(unescape(found[1]))
-                elif token.content.lower() == "</a>":
-                    out.append(self.reference(link, ""))
-                elif token.content[:3].lower() == "<br":
-                    out.append("\n")
-            elif token.type in ("softbreak", "hardbreak"):
-                out.append(" " if token.type == "softbreak" else "\n")
-            else:
-                out.append(MARKS.get(token.type, token.content))
+            rule = self.inlines.get(token.type, token.content)
+            out.append(rule if isinstance(rule, str) else rule(token, out))
         return "".join(out)
+
+    def link_open(self, token: Token, out: list[str]) -> str:
+        self.link = self.sheet.absolute(str(token.attrs.get("href", ""))), len(out) + 1
+        return ""
+
+    def link_close(self, token: Token, out: list[str]) -> str:  # noqa: ARG002
+        href, start = self.link
+        return self.reference(href, "".join(out[start:]))
+
+    def image(self, token: Token, out: list[str]) -> str:  # noqa: ARG002
+        return self.picture(token)
+
+    def footnote_ref(self, token: Token, out: list[str]) -> str:  # noqa: ARG002
+        return str(self.numbers.get(token.meta["id"], 0)).translate(SUPERSCRIPT)
+
+    def html_inline(self, token: Token, out: list[str]) -> str:
+        if found := HREF.search(token.content):
+            self.link = self.sheet.absolute(unescape(found[1])), len(out) + 1
+        elif token.content.lower() == "</a>":
+            return self.link_close(token, out)
+        return "\n" if token.content[:3].lower() == "<br" else ""
 
     def reference(self, href: str, label: str) -> str:
         """What follows a link's words: nothing where they are the address, else its number."""
@@ -233,9 +247,11 @@ class Text:
             self.gap()
         ordered = token.type == "ordered_list_open"
         self.counts.append(int(token.attrs.get("start", 1)) if ordered else None)
+        self.loose.append(False)
 
     def list_close(self, token: Token) -> None:  # noqa: ARG002
         self.counts.pop()
+        self.loose.pop()
         if not self.counts:
             self.gap()
 
@@ -250,6 +266,8 @@ class Text:
         if self.margins[-1].first is not None:
             self.put("")
         self.margins.pop()
+        if self.loose and self.loose[-1]:
+            self.gap()
 
     def code(self, token: Token) -> None:
         self.gap()
@@ -329,56 +347,6 @@ class Text:
                     self.put(f"{name}: {cell}" if name and cell else cell)
                 self.gap()
         self.gap()
-
-
-def wide(text: str) -> int:
-    """How many columns text takes: two for East Asian wide signs, none for combining ones."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_columns_of, text))
-
-
-def wrapped(text: str, room: int) -> list[str]:
-    """Lines of at most `room` columns; only a single word may be longer."""
-    lines: list[str] = []
-    line, length = "", 0
-    for word, glued in _words(text):
-        size = wide(word)
-        space = 0 if glued or not line else 1
-        if line and length + space + size > room:
-            lines.append(line)
-            line, length = word, size
-        else:
-            line += " " * space + word
-            length += space + size
-    return [*lines, line]
-
-
-def _words(text: str) -> Iterator[tuple[str, bool]]:
-    """Words, and whether each follows the one before without a space."""
-    for word in text.split(" "):
-        if not word:
-            continue
-        if word.isascii() or not any(_is_wide(sign) for sign in word):
-            yield word, False
-            continue
-        piece, glued = "", False
-        for sign in word:
-            if piece and sign not in CLOSING and (_is_wide(sign) or _is_wide(piece[-1])):
-                yield piece, glued
-                piece, glued = "", True
-            piece += sign
-        yield piece, glued
-
-
-def _is_wide(sign: str) -> bool:
-    return unicodedata.east_asian_width(sign) in ("W", "F")
-
-
-def _columns_of(sign: str) -> int:
-    if unicodedata.combining(sign) or unicodedata.category(sign) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if _is_wide(sign) else 1
 
 
 def _columns(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

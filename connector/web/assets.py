@@ -7,14 +7,16 @@ from anywhere else.
 import hashlib
 import mimetypes
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from connector import templates
-from connector.settings import Settings
+from connector.settings import Publication, Settings
 from connector.web import theme
 
 STYLESHEET = "connector.css"
+ICON = "favicon.svg"
+OUR_ACCENT = Publication.accent.encode()
 # The operating system's table may lack these, and a browser refuses a stylesheet as text/plain.
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -60,15 +62,16 @@ class Assets:
 
 
 def load(settings: Settings) -> Assets:
-    """Our files, overlaid with those of the publication; the stylesheet knows its accent."""
+    """Our files, overlaid with those of the publication; stylesheet and icon wear its accent."""
     files = {
         asset.name: asset
         for folder in (templates.share("static"), settings.root / "static")
         for asset in _files(folder)
     }
-    plain = files[STYLESHEET]
-    colours = theme.stylesheet(settings.publication.accent).encode()
-    files[STYLESHEET] = Asset(plain.name, colours + plain.body, plain.media_type)
+    accent = settings.publication.accent
+    sheet, icon = files[STYLESHEET], files[ICON]
+    files[STYLESHEET] = replace(sheet, body=theme.stylesheet(accent).encode() + sheet.body)
+    files[ICON] = replace(icon, body=icon.body.replace(OUR_ACCENT, accent.encode()))
     return Assets(files)
 
 

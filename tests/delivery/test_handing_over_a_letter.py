@@ -25,12 +25,11 @@ def send(
     async def go() -> list[Outcome]:
         async with fake:
             line = await smtp.connect(fake.relay(), patience=BRIEF)
-            outcomes = []
-            for recipient in recipients:
-                if line.is_open:
-                    outcomes.append(
-                        await line.send(sender=sender, recipient=recipient, message=message)
-                    )
+            outcomes = [
+                await line.send(sender=sender, recipient=recipient, message=message)
+                for recipient in recipients
+                if line.is_open
+            ]
             await line.quit()
             return outcomes
 

@@ -118,7 +118,6 @@ class FakeRelay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     @contextlib.contextmanager
     def in_thread(self) -> Iterator[Self]:
@@ -154,8 +153,6 @@ class FakeRelay:
             pass
         finally:
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     def _scripted(self, step: Step, to: str) -> str | None:
         for rule in self._rules:

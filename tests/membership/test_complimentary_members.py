@@ -38,12 +38,13 @@ def test_giving_again_changes_only_the_end(db: Database, people: People, now: in
     assert (again.started_at, again.ends_at) == (now, now + 9 * DAY)
 
 
-def test_one_that_had_ended_begins_anew(db: Database, people: People, now: int) -> None:
+@pytest.mark.parametrize("later", [0, 9 * DAY])
+def test_one_that_had_ended_begins_anew(db: Database, people: People, later: int, now: int) -> None:
     complimentary.end(db, people.bea.id, now=now + DAY)
 
-    again = complimentary.comp(db, people.bea.id, until=None, now=now + 9 * DAY)
+    again = complimentary.comp(db, people.bea.id, until=None, now=now + DAY + later)
 
-    assert (again.started_at, again.ends_at) == (now + 9 * DAY, None)
+    assert (again.started_at, again.ends_at) == (now + DAY + later, None)
 
 
 def test_it_is_ended_at_once_and_once(db: Database, people: People, now: int) -> None:

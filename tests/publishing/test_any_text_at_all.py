@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import jinja2
 import pytest
@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from connector import settings, templates
 from connector.publishing import editions, letters, preflight
+from connector.publishing.columns import COLUMNS, wide
 from connector.publishing.editions import AUDIENCES, Cut
 from connector.publishing.feeds import NOT_XML
 from connector.publishing.issue import Issue
 from connector.publishing.markdown import BLOCKS
-from connector.publishing.text import COLUMNS, wide
 from connector.settings import Settings
 from tests.conftest import NOW, TOML
 
@@ -118,7 +118,7 @@ def test_every_edition_is_made_and_none_is_dangerous(
         for html in html_of(cut):
             tags = re.findall(r"<[^<>]*>", html)
             assert "<script" not in html.lower()
-            assert not any(re.search(r'=\s*"?\s*javascript:', tag, re.I) for tag in tags)
+            assert not any(re.search(r'=\s*"?\s*javascript:', tag, re.IGNORECASE) for tag in tags)
             assert not any(re.search(r'"\s*on\w+\s*=\s*"', tag) for tag in tags)
 
 
@@ -130,7 +130,7 @@ def test_every_opened_tag_is_closed(body: str, configured: Settings, root: Path)
     for html in html_of(cut):
         closed = re.sub(r"<((?:img|br|hr|input)\b[^<>]*)>", r"<\1/>", html)
         xml = re.sub(r"\s(required)\b", r' \1=""', NOT_XML.sub("", closed))
-        ElementTree.fromstring(f"<body>{xml}</body>")  # noqa: S314
+        ET.fromstring(f"<body>{xml}</body>")  # noqa: S314
 
 
 @given(body=BODIES)

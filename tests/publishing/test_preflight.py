@@ -8,7 +8,6 @@ from connector import clock
 from connector.delivery.encoding import quoted_printable
 from connector.publishing import preflight
 from connector.publishing.finding import Finding
-from connector.settings import Publication
 from tests.publishing.conftest import Desk
 
 START = 5  # the body begins on this line when the front matter has title and preheader
@@ -171,7 +170,7 @@ def test_the_size_on_the_way_is_close_to_what_the_post_office_makes(desk: Desk) 
 def test_what_the_publication_lacks_is_said(
     desk: Desk, changed: dict[str, str], severity: str, words: str
 ) -> None:
-    publication: Publication = replace(desk.settings.publication, **changed)  # type: ignore[arg-type]
+    publication = replace(desk.settings.publication, **changed)
     desk.settings = replace(desk.settings, publication=publication)
 
     findings = desk.findings("Hi.")

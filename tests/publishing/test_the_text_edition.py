@@ -1,6 +1,6 @@
 """The plain-text edition is set as carefully as the rest."""
 
-from connector.publishing.text import COLUMNS, wide, wrapped
+from connector.publishing.columns import COLUMNS, wide, wrapped
 from tests.publishing.conftest import Desk
 
 
@@ -49,6 +49,12 @@ def test_lists_hang(desk: Desk) -> None:
     found = text(desk, "Before:\n\n- one\n- two\n  - deep\n- \n\n9. nine\n10. ten\n\n    more\n")
 
     assert found == ("Before:\n\n* one\n* two\n  * deep\n*\n\n9. nine\n\n10. ten\n\n    more\n")
+
+
+def test_a_list_with_paragraphs_has_air_between_its_items(desk: Desk) -> None:
+    found = text(desk, "- one\n\n  more\n\n- two\n  - deep\n- three\n")
+
+    assert found == "* one\n\n  more\n\n* two\n\n  * deep\n\n* three\n"
 
 
 def test_code_and_hard_breaks_keep_their_lines(desk: Desk) -> None:

@@ -8,6 +8,9 @@ import jinja2
 import pytest
 
 from connector.database import Database
+from connector.delivery import mailings
+from connector.delivery.letter import Letter
+from connector.membership import store as memberships
 from connector.readers import signup, store
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
@@ -97,6 +100,18 @@ def visitor(
     db: Database, configured: Settings, environment: jinja2.Environment, now: int
 ) -> Visitor:
     return Visitor(db, configured, environment, now)
+
+
+def mail_an_issue(db: Database, *, now: int) -> None:
+    """Queue one issue for everybody mailable."""
+    letter = Letter("On benches", "ines@example.org", "Ines", "", "text", "<p>html</p>")
+    with db.write() as tx:
+        audiences = {"everyone": letter, "member": letter}
+        mailing = mailings.announce(
+            tx, audiences, about="benches", once="issue:benches", starts_at=now, now=now
+        )
+        assert mailing is not None
+        mailings.freeze(tx, mailing, audience=memberships.AUDIENCE, values={"now": now}, now=now)
 
 
 Contents = Callable[[], dict[str, list[tuple[object, ...]]]]

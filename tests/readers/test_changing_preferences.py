@@ -10,6 +10,7 @@ from connector.membership import store as memberships
 from connector.readers import preferences
 from connector.settings import Settings
 from tests.conftest import People
+from tests.readers.conftest import mail_an_issue
 
 
 def mailable(db: Database, *, now: int) -> list[str]:
@@ -46,6 +47,17 @@ def test_a_pause_keeps_letters_away_until_it_ends(db: Database, people: People, 
     assert ada.is_paused(now)
     assert "ada@example.org" not in mailable(db, now=until - 1)
     assert "ada@example.org" in mailable(db, now=until)
+
+
+def test_a_letter_that_waits_in_the_queue_does_not_break_a_pause(
+    db: Database, people: People, now: int
+) -> None:
+    mail_an_issue(db, now=now)
+
+    preferences.pause(db, people.ada.id, until=now + DAY, now=now)
+
+    letters = preferences.export(db, people.ada.id)["letters"]
+    assert [(letter["state"], letter["reply"]) for letter in letters] == [("withdrawn", "paused")]
 
 
 def test_letters_are_taken_up_again(db: Database, people: People, now: int) -> None:

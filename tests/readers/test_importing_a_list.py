@@ -67,11 +67,11 @@ def test_the_known_are_left_as_they_are(
     before = contents()
 
     report = bring(
-        "email,name,status\nADA@example.org,Augusta,unsubscribed\ncas@example.org,Cas,active\n"
+        "email,name,status\nADA@example.org,Augusta,unsubscribed\nbea@example.org,Bea,bounced\ncas@example.org,Cas,active\n"
         "dan@example.org,Dan,active\neva@example.org,Eva,active\n"
     )
 
-    assert (report.added, report.known) == (0, 4)
+    assert (report.added, report.known) == (0, 5)
     assert contents() == before
 
 

@@ -5,15 +5,14 @@ import pytest
 
 from connector.clock import DAY
 from connector.database import Database
-from connector.delivery import links, mailings
-from connector.delivery.letter import Letter
+from connector.delivery import links
 from connector.errors import NotFound, Refused
 from connector.membership import store as memberships
 from connector.readers import preferences, store
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
 from tests.conftest import People
-from tests.readers.conftest import Contents, Visitor
+from tests.readers.conftest import Contents, Visitor, mail_an_issue
 
 YEAR = 365 * DAY
 
@@ -28,17 +27,6 @@ def come_back(db: Database, settings: Settings, recipient: int, *, now: int) -> 
     return preferences.resubscribe(
         db, settings, recipient, how="link", page="/unsubscribe", client="192.0.2.7", now=now
     )
-
-
-def mail_an_issue(db: Database, *, now: int) -> None:
-    letter = Letter("On benches", "ines@example.org", "Ines", "", "text", "<p>html</p>")
-    with db.write() as tx:
-        audiences = {"everyone": letter, "member": letter}
-        mailing = mailings.announce(
-            tx, audiences, about="benches", once="issue:benches", starts_at=now, now=now
-        )
-        assert mailing is not None
-        mailings.freeze(tx, mailing, audience=memberships.AUDIENCE, values={"now": now}, now=now)
 
 
 def test_it_stops_the_letters(db: Database, configured: Settings, people: People, now: int) -> None:

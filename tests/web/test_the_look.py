@@ -1,6 +1,7 @@
 """Stylesheet, icon and colour: small, ours, kept for ever, and readable in any accent."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -85,3 +86,13 @@ def test_a_sites_own_file_stands_before_ours(configured: Settings) -> None:
 @pytest.mark.parametrize("name", ["../connector.toml", "%2e%2e/connector.key", "no-such.css"])
 def test_nothing_outside_the_folder_is_served(client: TestClient, name: str) -> None:
     assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_the_icon_wears_the_publications_accent(configured: Settings) -> None:
+    blue = replace(configured, publication=replace(configured.publication, accent="#1d4ed8"))
+
+    icon = assets.load(blue).plain("favicon.svg")
+
+    assert icon is not None
+    assert b"#1d4ed8" in icon.body
+    assert b"#9a3412" not in icon.body

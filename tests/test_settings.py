@@ -1,0 +1,308 @@
+"""What an operator may write, and how every mistake comes back with its place and its cure."""
+
+import dataclasses
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector import settings
+from connector.errors import Misconfigured
+from connector.settings import Settings
+from tests.conftest import TOML
+
+SECRET = "a test's own secret, long enough to be one"
+KEYED = {"CONNECTOR_SECRET": SECRET}
+
+
+def load(root: Path, toml: str = TOML, **environment: str) -> Settings:
+    (root / "connector.toml").write_text(toml, encoding="utf-8")
+    return settings.load(root, KEYED | environment)
+
+
+def problems(root: Path, toml: str = TOML, **environment: str) -> tuple[str, ...]:
+    with pytest.raises(Misconfigured) as caught:
+        load(root, toml, **environment)
+    return caught.value.problems
+
+
+def test_three_settings_are_enough(root: Path) -> None:
+    found = load(root, '[publication]\ntitle = "T"\nauthor = "A"\nemail = "a@example.org"\n')
+
+    assert found.publication.url == "http://127.0.0.1:8000"
+    assert found.is_local
+    assert not found.has_relay
+    assert found.domain == "example.org"
+    assert found.issues == root / "issues"
+    assert found.database == f"sqlite:///{root}/subscribers.db"
+
+
+def test_every_problem_is_listed_at_once(root: Path) -> None:
+    found = problems(
+        root,
+        """
+        [publication]
+        titel = "The Commons Desk"
+        author = ""
+        email = "ines"
+        url = "https://letters.example.org/"
+        accent = "red"
+        zone = "Mars/Olympus"
+        [mail]
+        port = "587"
+        security = "ssl"
+        connections = 0
+        return_path = "bounces"
+        password = "never here"
+        [web]
+        port = 70000
+        [writing]
+        html = "yes"
+        [limit]
+        confirmations_per_address = 3
+        """,
+    )
+
+    assert found == (
+        "connector.toml: [publication] titel is not a setting I know; did you mean title?",
+        "connector.toml: [limit] is not a section I know; did you mean limits?",
+        "connector.toml: [publication] title: is missing. The newsletter's name.",
+        (
+            "connector.toml: [publication] email: 'ines' is not an email address; "
+            "write it like hello@example.org"
+        ),
+        (
+            "connector.toml: [publication] url: 'https://letters.example.org/' is not a site's address; "
+            "write it like https://letters.example.org, without a slash at the end"
+        ),
+        (
+            "connector.toml: [publication] zone: 'Mars/Olympus' is not a time zone; "
+            "write it like Europe/Riga"
+        ),
+        "connector.toml: [publication] accent: 'red' is not a colour; write it like #9a3412",
+        (
+            "connector.toml: [publication] author: must not be empty. "
+            "Who writes it; the name letters come from."
+        ),
+        "connector.toml: [mail] port: '587' is not a whole number.",
+        "connector.toml: [mail] security: 'ssl' is not one of starttls, tls, none.",
+        (
+            "connector.toml: [mail] password: a secret; "
+            "put it in CONNECTOR_MAIL_PASSWORD or CONNECTOR_MAIL_PASSWORD_FILE."
+        ),
+        (
+            "connector.toml: [mail] return_path: 'bounces' is not an email address; "
+            "write it like hello@example.org"
+        ),
+        "connector.toml: [mail] connections: 0 is not between 1 and 64.",
+        "connector.toml: [web] port: 70000 is not between 0 and 65535.",
+        "connector.toml: [writing] html: 'yes' is not true or false.",
+    )
+
+
+def test_a_stranger_that_resembles_nothing_is_to_be_removed(root: Path) -> None:
+    assert problems(root, TOML + "xyzzy = 1\n") == (
+        "connector.toml: [publication] xyzzy is not a setting I know; remove it.",
+    )
+
+
+def test_a_section_that_is_a_value_says_how_to_write_one(root: Path) -> None:
+    assert problems(root, f"mail = 1\n{TOML}") == (
+        "connector.toml: mail must be a section: [mail]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("title = 5", "title: 5 is not text in quotes."),
+        ("title = true", "title: True is not text in quotes."),
+        ('title = "one\\ntwo"', "title: must be one line."),
+        ('url = "letters.example.org"', "is not a site's address"),
+        ('url = "ftp://letters.example.org"', "is not a site's address"),
+        ('url = "https://letters.example.org/blog"', "is not a site's address"),
+        ('url = "https://["', "is not a site's address"),
+        ('url = "https://letters.example.org:99999"', "is not a site's address"),
+        ('email = "a@b"', "is not an email address"),
+        ('email = "Ines <ines@example.org>"', "is not an email address"),
+    ],
+)
+def test_a_wrong_value_is_named(root: Path, line: str, what: str) -> None:
+    key = line.partition(" ")[0]
+    kept = [other for other in TOML.splitlines() if not other.startswith(f"{key} ")]
+
+    (found,) = problems(root, "\n".join([*kept, line]))
+
+    assert found.startswith(f"connector.toml: [publication] {key}")
+    assert what in found
+
+
+@pytest.mark.parametrize(("section", "name"), settings.RANGES)
+def test_numbers_have_ranges_with_their_ends_in(root: Path, section: str, name: str) -> None:
+    low, high = settings.RANGES[section, name]
+
+    for value in (low, high):
+        found = load(root, f"{TOML}\n[{section}]\n{name} = {value}\n")
+        assert getattr(getattr(found, section), name) == value
+    for value in (low - 1, high + 1):
+        assert problems(root, f"{TOML}\n[{section}]\n{name} = {value}\n") == (
+            f"connector.toml: [{section}] {name}: {value} is not between {low} and {high}.",
+        )
+
+
+def test_the_environment_wins_over_the_file(root: Path) -> None:
+    found = load(
+        root,
+        TOML + "\n[web]\nport = 8000\n[writing]\nhtml = true\n",
+        CONNECTOR_PUBLICATION_TITLE="Another Desk",
+        CONNECTOR_WEB_PORT="9000",
+        CONNECTOR_WRITING_HTML="no",
+    )
+
+    assert found.publication.title == "Another Desk"
+    assert found.web.port == 9000
+    assert found.writing.html is False
+
+
+def test_every_setting_can_be_given_in_the_environment(root: Path) -> None:
+    for key, variable, _default, _help in settings.described():
+        section, _, name = key.partition(".")
+        if not section or key in ("mail.user", "mail.security"):
+            continue
+        value: Any = getattr(getattr(load(root), section), name)
+        given = {"int": "7", "bool": "yes"}.get(type(value).__name__, "seven")
+        text = {"url": "http://seven", "zone": "Asia/Tokyo", "accent": "#777777"}.get(
+            name, "seven@example.org" if given == "seven" else given
+        )
+
+        found = load(root, **{variable: text})
+
+        assert getattr(getattr(found, section), name) in (text, 7, True), key
+
+
+def test_a_mistake_in_the_environment_is_named_there(root: Path) -> None:
+    found = problems(
+        root,
+        CONNECTOR_WEB_PORT="eighty",
+        CONNECTOR_WRITING_HTML="maybe",
+        CONNECTOR_PUBLICATION_TITLE="",
+        CONNECTOR_MAIL_LEASE="0",
+    )
+
+    assert found == (
+        "CONNECTOR_PUBLICATION_TITLE: must not be empty. The newsletter's name.",
+        "CONNECTOR_MAIL_LEASE: 0 is not between 1 and 3600.",
+        "CONNECTOR_WEB_PORT: 'eighty' is not a whole number.",
+        "CONNECTOR_WRITING_HTML: 'maybe' is not true or false.",
+    )
+
+
+def test_a_password_comes_from_the_environment_or_a_file_it_names(root: Path) -> None:
+    (root / "password").write_text("opensesame\n")
+
+    direct = load(root, CONNECTOR_MAIL_PASSWORD="opensesame")
+    named = load(root, CONNECTOR_MAIL_PASSWORD_FILE=str(root / "password"))
+
+    assert direct.mail.password == named.mail.password == "opensesame"
+
+
+def test_a_password_file_that_is_not_there_is_named(root: Path) -> None:
+    (found,) = problems(root, CONNECTOR_MAIL_PASSWORD_FILE="/nowhere/password")
+
+    assert found.startswith("CONNECTOR_MAIL_PASSWORD_FILE: /nowhere/password cannot be read")
+
+
+def test_a_user_without_a_password_is_told_where_it_goes(root: Path) -> None:
+    (found,) = problems(root, TOML + '\n[mail]\nhost = "smtp.example.org"\nuser = "ines"\n')
+
+    assert "CONNECTOR_MAIL_PASSWORD or CONNECTOR_MAIL_PASSWORD_FILE" in found
+
+
+def test_letters_do_not_travel_in_the_open(root: Path) -> None:
+    mail = '\n[mail]\nhost = "{}"\nsecurity = "none"\n'
+
+    (found,) = problems(root, TOML + mail.format("smtp.example.org"))
+
+    assert found.endswith("none sends letters in the open; use starttls or tls.")
+    assert load(root, TOML + mail.format("127.0.0.1")).has_relay
+
+
+def test_signing_keys_come_from_the_environment_or_a_file_it_names(root: Path) -> None:
+    (root / "keys").write_text(f"a newer secret, that is also long enough\n{SECRET}\n")
+    (root / "connector.toml").write_text(TOML)
+
+    old = settings.load(root, KEYED)
+    new = settings.load(root, {"CONNECTOR_SECRET_FILE": str(root / "keys")})
+
+    assert new.keys.verify("unsubscribe", old.keys.sign("unsubscribe", "7")) == "7"
+    assert new.keys.sign("unsubscribe", "7") != old.keys.sign("unsubscribe", "7")
+    assert not (root / "connector.key").exists()
+
+
+def test_a_key_that_is_too_short_is_refused_with_the_cure(root: Path) -> None:
+    (found,) = problems(root, CONNECTOR_SECRET="short")
+
+    assert found.startswith("CONNECTOR_SECRET: a signing key needs at least 32 characters")
+    assert "python3 -c" in found
+    assert "short;" not in found
+
+
+def test_without_one_a_key_is_made_beside_the_settings(root: Path) -> None:
+    first = settings.load(root, {})
+
+    path = root / "connector.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert settings.load(root, {}).keys.secrets == first.keys.secrets
+
+
+def test_no_key_is_made_for_settings_that_are_wrong(root: Path) -> None:
+    (root / "connector.toml").write_text("[publication]\n")
+
+    with pytest.raises(Misconfigured):
+        settings.load(root, {})
+
+    assert not (root / "connector.key").exists()
+
+
+def test_a_secret_never_shows_itself(root: Path) -> None:
+    found = load(root, CONNECTOR_MAIL_PASSWORD="opensesame")
+
+    for shown in (repr(found), str(found), repr(found.mail), repr(found.keys)):
+        assert "opensesame" not in shown
+        assert SECRET not in shown
+    wrong = problems(root, CONNECTOR_MAIL_PASSWORD="open\nsesame")
+    assert wrong == ("CONNECTOR_MAIL_PASSWORD: must be one line.",)
+
+
+def test_a_database_with_a_relative_path_is_in_the_publications_folder(root: Path) -> None:
+    beside = load(root, CONNECTOR_DATABASE="sqlite:///data/letters.db")
+    away = load(root, CONNECTOR_DATABASE="sqlite:////srv/letters.db")
+
+    assert beside.database == f"sqlite:///{root}/data/letters.db"
+    assert away.database == "sqlite:////srv/letters.db"
+
+
+def test_settings_cannot_be_changed(root: Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load(root).publication.title = "Another"  # type: ignore[misc]
+
+
+def test_a_folder_without_settings_names_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"There is no connector\.toml in .*connector new DIR"):
+        settings.load(tmp_path, KEYED)
+
+
+@pytest.mark.parametrize("content", [b"[publication", b"title = \xff", b"a = 1\na = 2\n"])
+def test_a_file_that_is_not_toml_says_where(root: Path, content: bytes) -> None:
+    (root / "connector.toml").write_bytes(content)
+
+    with pytest.raises(Misconfigured, match=r"connector\.toml: is not readable as TOML: .+"):
+        settings.load(root, KEYED)
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "connector.toml").mkdir()
+
+    with pytest.raises(Misconfigured, match=r"connector\.toml: Is a directory"):
+        settings.load(tmp_path, KEYED)
