@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +108,10 @@ def export(file: Path | None) -> None:
     with opened(settings_here()) as db:
         rows = importing.export_rows(db, now=clock.now())
         if file is None:
-            csv.writer(sys.stdout).writerows(rows)
+            # A file in all but name: UTF-8 whatever the terminal speaks.
+            out = click.get_text_stream("stdout", "utf-8", "strict")
+            csv.writer(out).writerows(rows)
+            out.flush()
         else:
             _write(file, rows)
             click.echo(f"Saved {file}. It holds addresses: keep it safe.")

@@ -463,11 +463,15 @@ def give_up_queued(tx: Transaction, lease: Lease, *, why: str, now: int) -> int:
 
 
 def release_lease(tx: Transaction, lease: Lease, *, worker: str) -> int | None:
-    """Give a stretch back; when its next letter is due, or None when nothing is left to send."""
+    """Give a stretch back; when its next letter is due, or None when nothing is left to send.
+
+    A letter still `sending` counts as due, so that whoever comes next finds it uncertain.
+    """
     due_at: int | None = tx.value(
         """
         SELECT min(due_at) FROM deliveries
-         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = 'queued'
+         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing
+           AND state IN ('queued', 'sending')
         """,
         first=lease.first,
         last=lease.last,

@@ -43,6 +43,11 @@ class Visit:
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.set_default_timeout(PATIENCE)
 
+    def forgive(self, words: str) -> None:
+        """The browser said so once, and rightly."""
+        (expected,) = [one for one in self.complaints if words in one]
+        self.complaints.remove(expected)
+
     def _heard(self, message: ConsoleMessage) -> None:
         # A refusal under the Content-Security-Policy is an error on the console, too.
         if message.type in ("error", "warning"):

@@ -41,6 +41,7 @@ def test_a_reader_joins_reads_leaves_and_comes_back(
     confirming.get_by_role("link", name=issue.TITLE).click()
     is_titled(confirming, issue.TITLE)
     expect(confirming.get_by_role("img", name="A bench by the water").first).to_be_visible()
+    confirming.close()
 
     name = f"for-{width}-{script:d}"
     home.publish(issue.short(home.root, name))
@@ -82,7 +83,8 @@ def test_the_first_key_offers_the_way_to_the_text(visit: Open) -> None:
 
 
 def test_what_is_typed_wrong_is_said_at_the_field(visit: Open) -> None:
-    page = visit(PHONE, java_script_enabled=False).page
+    visiting = visit(PHONE, java_script_enabled=False)
+    page = visiting.page
     page.goto("/subscribe")
     field = page.get_by_label("Your email address")
 
@@ -92,6 +94,7 @@ def test_what_is_typed_wrong_is_said_at_the_field(visit: Open) -> None:
     expect(field).to_have_value("ada@example")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#email-error")).to_be_visible()
+    visiting.forgive("422")
 
 
 def is_titled(page: Page, words: str) -> None:
@@ -104,7 +107,10 @@ def open_letter(home: Site, visiting: Visit, address: str, subject: str) -> Fram
     with home.db() as db:
         InTheTray(db).wait(address, subject)
     page = visiting.page
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Tray").click()
+    expect(
+        page.get_by_role("navigation", name="Main").get_by_role("link", name="Tray")
+    ).to_have_attribute("href", "/tray")
+    page.goto("/tray")
     line = page.get_by_role("listitem").filter(has_text=f"to {address}").filter(has_text=subject)
     line.get_by_role("link").click()
     is_titled(page, line_title(page))
