@@ -76,6 +76,18 @@ class _Reading:
             self.read()
 
 
+class _Server(uvicorn.Server):
+    """Lets go of the pages that wait for a change before it waits for them to finish."""
+
+    def __init__(self, config: uvicorn.Config, draft: preview.Draft) -> None:
+        super().__init__(config)
+        self._draft = draft
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._draft.close()
+        await super().shutdown(sockets)
+
+
 async def _serve(app: object, listener: socket.socket, reading: _Reading) -> None:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -87,7 +99,7 @@ async def _serve(app: object, listener: socket.socket, reading: _Reading) -> Non
     stop = asyncio.Event()
     following = asyncio.create_task(reading.follow(stop))
     try:
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config, reading.draft).serve(sockets=[listener])
     finally:
         stop.set()
         await following
@@ -100,6 +112,7 @@ def _apart(
     """A site of its own on this machine, with a database that is thrown away."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    listener.listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with tempfile.TemporaryDirectory() as folder:
         here = replace(

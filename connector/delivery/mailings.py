@@ -167,8 +167,9 @@ def suppression(connection: Connection, address_key: str) -> Suppression | None:
 
 
 def forget(tx: Transaction, address_key: str, *, now: int) -> None:
-    """Blank an address everywhere in the ledger; the counts of each mailing stay true."""
+    """Blank an address everywhere in the ledger and the Tray; the counts of each mailing stay true."""
     store.blank(tx, address_key, now=now)
+    store.blank_tray(tx, address_key)
     store.delete_suppression(tx, address_key)
 
 

@@ -142,7 +142,6 @@ def erase(db: Database, settings: Settings, recipient: int, now: int) -> None:
         if found is None:
             return
         mailings.forget(tx, found.email_key, now=now)
-        store.delete_tray(tx, found.email_key)
         store.delete_askings_for(tx, found.email_key)
         store.delete(tx, found.id)
         erasure.record(tx, settings, found.email_key, now=now)

@@ -196,11 +196,6 @@ def delete_erasure(tx: Transaction, proof: str) -> int:
     return tx.run("DELETE FROM erasures WHERE proof = :proof", proof=proof)
 
 
-def delete_tray(tx: Transaction, email_key: str) -> int:
-    """The copies the Tray kept of letters to an address."""
-    return tx.run("DELETE FROM tray WHERE recipient_key = :key", key=email_key)
-
-
 # Imports
 
 

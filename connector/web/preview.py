@@ -43,6 +43,7 @@ class Draft:
     prepared: Prepared | None = None
     findings: tuple[Finding, ...] = ()
     version: int = 0
+    is_over: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def renew(self, prepared: Prepared | None, findings: tuple[Finding, ...]) -> None:
@@ -53,8 +54,13 @@ class Draft:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def close(self) -> None:
+        """Let everybody go who waits for a change."""
+        self.is_over = True
+        self._changed.set()
+
     async def change(self) -> None:
-        """Wait until the file is read again."""
+        """Wait until the file is read again, or the preview is over."""
         await self._changed.wait()
 
 
@@ -67,7 +73,14 @@ def create_preview(site_app: Starlette, draft: Draft) -> ASGIApp:
 
     def shell(request: Request) -> Response:
         shown = {"draft": draft, "slug": draft.prepared.issue.slug if draft.prepared else ""}
-        return site.templates.TemplateResponse(request, "preview/shell.html", shown)
+        # The script waits at /preview/events for the next save.
+        policy = guard.policy(connect_src="'self'")
+        return site.templates.TemplateResponse(
+            request,
+            "preview/shell.html",
+            shown,
+            headers={"Content-Security-Policy": policy},
+        )
 
     def letter(request: Request) -> Response:
         if draft.prepared is None:
@@ -111,7 +124,7 @@ def create_preview(site_app: Starlette, draft: Draft) -> ASGIApp:
 async def _events(draft: Draft) -> AsyncIterator[str]:
     """One line for each time the file is read again (server-sent events)."""
     yield f"data: {draft.version}\n\n"
-    while True:
+    while not draft.is_over:
         try:
             await asyncio.wait_for(draft.change(), HEARTBEAT_SECONDS)
         except TimeoutError:

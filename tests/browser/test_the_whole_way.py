@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, Open, Visit
+from tests.browser.looking import overflow
 from tests.stories import issue
 from tests.stories.letters import InTheTray
 from tests.stories.site import Site
@@ -99,7 +100,7 @@ def test_what_is_typed_wrong_is_said_at_the_field(visit: Open) -> None:
 
 def is_titled(page: Page, words: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(words)
-    assert page.evaluate(OVERFLOW) <= 0, f"{page.url} scrolls sideways"
+    assert overflow(page) == 0, f"{page.url} scrolls sideways"
 
 
 def open_letter(home: Site, visiting: Visit, address: str, subject: str) -> FrameLocator:
@@ -128,7 +129,6 @@ def follow(visiting: Visit, letter: FrameLocator, name: str) -> Page:
     return opened.value
 
 
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 OUTLINE = """() => {
   const style = getComputedStyle(document.activeElement);
   return style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);

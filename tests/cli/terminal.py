@@ -161,7 +161,23 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def end(pid: int) -> None:
-    """End a process that a command of ours left behind."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+LIMITED = """
+import os, resource, sys
+size = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def limited(root: Path, *words: str | Path, size: int) -> Said:
+    """Run a command where no file can grow beyond `size` bytes, as on a disk that is full."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(size), *command(root, *words)],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)

@@ -150,12 +150,13 @@ def found(folder: Path, *, relay: FakeRelay | None = None, url: str = HERE) -> P
 @contextlib.contextmanager
 def serving(root: Path, *words: str | Path) -> Iterator[Site]:
     """`connector serve` on a free port, or another command that stays; stopped at the end."""
-    heard = root / "heard.txt"
-    with heard.open("w") as out:
+    heard, complained = root / "heard.txt", root / "complained.txt"
+    with heard.open("w") as out, complained.open("w") as errors:
         process = subprocess.Popen(
             command(root, *(words or ["serve"]), "--port", "0"),
             env=os.environ | SECRET,
             stdout=out,
+            stderr=errors,
         )
     try:
         until(
@@ -164,7 +165,7 @@ def serving(root: Path, *words: str | Path) -> Iterator[Site]:
             seconds=20,
         )
         address = ADDRESS.search(heard.read_text())
-        assert address, heard.read_text()
+        assert address, complained.read_text()
         is_public = PUBLIC in (root / "connector.toml").read_text(encoding="utf-8")
         # All of it is plain HTTP, and a TLS context takes longer than the request.
         with httpx2.Client(verify=False, trust_env=False) as client:
@@ -175,4 +176,5 @@ def serving(root: Path, *words: str | Path) -> Iterator[Site]:
             process.wait(15)
         finally:
             process.kill()
-    assert process.returncode == 0
+    assert process.returncode == 0, complained.read_text()
+    assert complained.read_text() == ""
