@@ -293,8 +293,11 @@ def _secret(variable: str, environment: Mapping[str, str], problems: list[str]) 
     if path := environment.get(f"{variable}_FILE"):
         try:
             return Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{variable}_FILE: {path} cannot be read ({error}).")
+        except OSError as error:
+            problems.append(f"{variable}_FILE: {path} cannot be read ({error.strerror}).")
+            return MISSING
+        except UnicodeDecodeError:
+            problems.append(f"{variable}_FILE: {path} is not text.")
             return MISSING
     return environment.get(variable, MISSING)
 

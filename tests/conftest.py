@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import jinja2
 import pytest
 
@@ -14,6 +15,10 @@ from connector.membership import complimentary
 from connector.readers import preferences, signup
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 NOW = 1_790_000_000_000  # a Monday in September 2026
 TOML = """

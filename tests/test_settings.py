@@ -208,9 +208,12 @@ def test_a_password_comes_from_the_environment_or_a_file_it_names(root: Path) ->
 
 
 def test_a_password_file_that_is_not_there_is_named(root: Path) -> None:
-    (found,) = problems(root, CONNECTOR_MAIL_PASSWORD_FILE="/nowhere/password")
-
-    assert found.startswith("CONNECTOR_MAIL_PASSWORD_FILE: /nowhere/password cannot be read")
+    assert problems(root, CONNECTOR_MAIL_PASSWORD_FILE="/nowhere/password") == (
+        (
+            "CONNECTOR_MAIL_PASSWORD_FILE: /nowhere/password cannot be read "
+            "(No such file or directory)."
+        ),
+    )
 
 
 def test_a_user_without_a_password_is_told_where_it_goes(root: Path) -> None:

@@ -94,7 +94,7 @@ def main() -> Any:
         _let_go_of_stdout()
         sys.exit(1)
     except ConnectorError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             click.echo(f"connector: {line}", err=True)
         sys.exit(1)
     except OSError as error:

@@ -17,6 +17,7 @@ import uvicorn
 import watchfiles
 
 from connector import clock, database, sending, templates
+from connector.cli.listening import listening
 from connector.errors import NotFound, Unpublishable
 from connector.publishing import publish as pages
 from connector.web import preview
@@ -32,9 +33,9 @@ def run(settings: "Settings", file: Path, *, port: int) -> None:
     path = (file if file.exists() or file.is_absolute() else settings.root / file).resolve()
     if not path.is_file():
         raise NotFound(f"There is no file {file}.")
-    with socket.socket() as listener, _apart(settings, listener, port) as (here, db):
+    with listening("127.0.0.1", port) as listener, _apart(settings, listener) as (here, db):
         draft = preview.Draft(path.name)
-        app = preview.create_preview(create_app(here, db), draft)
+        app = preview.create_preview(create_app(here, db, remembers=False), draft)
         click.echo(f"{path.name} is at {here.publication.url}/preview")
         click.echo("It follows when you save. Stop with Ctrl-C.")
         # uvicorn raises the signal that stopped it once more, when it is done.
@@ -107,11 +108,9 @@ async def _serve(app: object, listener: socket.socket, reading: _Reading) -> Non
 
 @contextlib.contextmanager
 def _apart(
-    settings: "Settings", listener: socket.socket, port: int
+    settings: "Settings", listener: socket.socket
 ) -> Iterator[tuple["Settings", "Database"]]:
     """A site of its own on this machine, with a database that is thrown away."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
     listener.listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with tempfile.TemporaryDirectory() as folder:

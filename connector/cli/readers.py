@@ -2,7 +2,9 @@
 
 import contextlib
 import csv
+import io
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,10 +110,10 @@ def export(file: Path | None) -> None:
     with opened(settings_here()) as db:
         rows = importing.export_rows(db, now=clock.now())
         if file is None:
-            # A file in all but name: UTF-8 whatever the terminal speaks.
-            out = click.get_text_stream("stdout", "utf-8", "strict")
-            csv.writer(out).writerows(rows)
-            out.flush()
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # A file in all but name: UTF-8, whatever the terminal speaks.
+                sys.stdout.reconfigure(encoding="utf-8")
+            csv.writer(sys.stdout).writerows(rows)
         else:
             _write(file, rows)
             click.echo(f"Saved {file}. It holds addresses: keep it safe.")

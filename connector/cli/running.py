@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from connector.cli.listening import listening
 from connector.cli.publication import opened, settings_here
-from connector.errors import Refused
 
 if TYPE_CHECKING:
     from connector.settings import Settings
@@ -88,6 +88,8 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
 
     from connector.web.app import create_app
 
+    # uvicorn raises the signal that stopped it once more, when it is done.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with opened(settings) as db:
         config = uvicorn.Config(
             create_app(settings, db),
@@ -104,30 +106,16 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
         if not settings.has_relay and settings.is_local:
             click.echo(f"Letters stay on this machine; read them in the Tray: {local}/tray")
         click.echo("Stop with Ctrl-C.")
-        # uvicorn raises the signal that stopped it once more, when it is done.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         beside = _sender_beside(settings) if sender else contextlib.nullcontext()
         with contextlib.suppress(KeyboardInterrupt), beside:
             uvicorn.Server(config).run(sockets=[listener])
         click.echo("Stopped.")
 
 
-@contextlib.contextmanager
-def _listening(settings: "Settings", host: str | None, port: int | None) -> Iterator[socket.socket]:
-    host = host or settings.web.host
-    port = settings.web.port if port is None else port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise Refused(
-                f"Cannot listen on {host} port {port}: {error.strerror}. "
-                "Stop what listens there, or choose another with --port."
-            ) from None
-        listener.listen(1024)
-        yield listener
+def _listening(
+    settings: "Settings", host: str | None, port: int | None
+) -> contextlib.AbstractContextManager[socket.socket]:
+    return listening(host or settings.web.host, settings.web.port if port is None else port)
 
 
 def _at_home(settings: "Settings", listener: socket.socket) -> "Settings":

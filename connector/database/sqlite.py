@@ -171,8 +171,9 @@ def path_of(url: str) -> Path:
     """The file behind `sqlite:///path`; raises Misconfigured for any other scheme."""
     scheme, _, path = url.partition(":///")
     if scheme != "sqlite" or not path:
+        # Not repeated here: the address of a server may have a password in it.
         raise Misconfigured(
-            f"CONNECTOR_DATABASE: {scheme.partition(':')[0]}:… is not a database I can open; "
+            "CONNECTOR_DATABASE: this is not a database I can open; "
             "write it like sqlite:////srv/letters/subscribers.db"
         )
     return Path(path)

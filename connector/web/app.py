@@ -75,13 +75,17 @@ TRAY: list[BaseRoute] = [
 ]
 
 
-def create_app(settings: Settings, db: Database) -> Starlette:
-    """The site of one publication. `db` stays its owner's to close."""
+def create_app(settings: Settings, db: Database, *, remembers: bool = True) -> Starlette:
+    """The site of one publication. `db` stays its owner's to close.
+
+    Unless it `remembers`, every page is made anew, however soon it is asked for again.
+    """
     hosts = trusted_hosts(settings)
+    memory = [Middleware(PageMemory, db=db, hosts=frozenset(hosts))] if remembers else []
     app = Starlette(
         routes=[*PUBLIC, *ACCOUNT, *(TRAY if has_tray(settings) else [])],
         middleware=[
-            Middleware(PageMemory, db=db, hosts=frozenset(hosts)),
+            *memory,
             Middleware(Guard, settings=settings, refuse=refusals.answer),
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         ],

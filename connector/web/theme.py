@@ -5,18 +5,19 @@ Pure arithmetic on `#rrggbb`; it never leaves text below 7:1 (WCAG 2.2, 1.4.6).
 
 import colorsys
 
-PAPER = "#fdfcf9"
-NIGHT = "#161513"
+# The ground by day and by night, and the panels on it, where text stands out a little less.
+PAPER, WASH = "#fdfcf9", "#f4f0e8"
+NIGHT, NIGHT_WASH = "#161513", "#22201c"
 READABLE = 7.0
 
 
 def stylesheet(accent: str) -> str:
     """The custom properties every other rule of the stylesheet builds on."""
-    day, night = readable(accent, PAPER), readable(softened(accent), NIGHT)
+    day, night = readable(accent, WASH), readable(softened(accent), NIGHT_WASH)
     return (
-        f":root{{--paper:{PAPER};--accent:{day};--mark:{accent}}}\n"
+        f":root{{--paper:{PAPER};--wash:{WASH};--accent:{day};--mark:{accent}}}\n"
         f"@media screen and (prefers-color-scheme:dark)"
-        f"{{:root{{--paper:{NIGHT};--accent:{night};--mark:{night}}}}}\n"
+        f"{{:root{{--paper:{NIGHT};--wash:{NIGHT_WASH};--accent:{night};--mark:{night}}}}}\n"
     )
 
 

@@ -78,7 +78,7 @@ def _program() -> str | None:
 
 
 @pytest.fixture(scope="package")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def home(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site on this machine: three issues, one of them with everything in it, and one reader."""
     root = site.found(tmp_path_factory.mktemp("home"))
     with site.serving(root) as served:

@@ -29,20 +29,27 @@ OPEN_TO_ALL = [
 
 
 @pytest.fixture(scope="module")
-def pages(home: Site) -> list[str]:
+def letter(home: Site) -> str:
+    """Where the letter with everything in it lies."""
+    with home.db() as db:
+        InTheTray(db).wait("ada@example.org", "The bench")
+    ((found,),) = home.rows("SELECT max(id) FROM tray WHERE subject LIKE 'The bench%'")
+    return f"/tray/{found}"
+
+
+@pytest.fixture(scope="module")
+def pages(home: Site, letter: str) -> list[str]:
     """Every page a reader can come to, those of ada's letters included."""
     settings, now = home.settings, clock.now()
     with home.db() as db:
         ada = signup.add(db, settings, email="ada@example.org", now=now).id
         own = urlsplit(personal.preferences(settings, ada)).path
         leaving = urlsplit(personal.unsubscribe(settings, ada)).path
-        InTheTray(db).wait("ada@example.org", "The bench")
     home.post("/subscribe", email="pia@example.org")
     ((pia,),) = home.rows("SELECT id FROM subscribers WHERE email_key = 'pia@example.org'")
     confirming = urlsplit(links.confirm(settings, int(str(pia)), now=now)).path
     old = urlsplit(links.confirm(settings, int(str(pia)), now=0)).path
-    ((letter,),) = home.rows("SELECT max(id) FROM tray WHERE subject LIKE 'The bench%'")
-    in_tray = [f"/tray/{letter}", f"/tray/{letter}/text", f"/tray/{letter}/source"]
+    in_tray = [letter, f"{letter}/text", f"{letter}/source"]
     return [*OPEN_TO_ALL, confirming, old, leaving, own, f"{own}/erase", *in_tray, NOWHERE]
 
 
@@ -62,13 +69,26 @@ def test_no_page_scrolls_sideways(visit: Open, pages: list[str], width: int) -> 
     assert wide == {}
 
 
-def test_a_letter_fits_a_phone(home: Site, visit: Open, pages: list[str]) -> None:
+def test_a_letter_fits_a_phone(visit: Open, letter: str) -> None:
     page = visit(PHONE).page
 
-    (letter,) = [path for path in pages if path.startswith("/tray/") and path.count("/") == 2]
     page.goto(f"{letter}/letter")
 
     assert overflow(page) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_letter_stands_out(visit: Open, letter: str, scheme: str) -> None:
+    page = visit(color_scheme=scheme).page
+    page.goto(f"{letter}/letter")
+
+    faint = [
+        (ratio, where)
+        for ratio, where in look(page).texts
+        if ratio < (ELSE if 'class="break"' in where else TEXT)
+    ]
+
+    assert faint == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

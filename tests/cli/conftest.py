@@ -1,6 +1,7 @@
 """The command line in this process, which is quick, and an issue to try it on."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +36,8 @@ def _senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     class Remembered(subprocess.Popen[bytes]):
         def __init__(self, *args: Any, **values: Any) -> None:
             super().__init__(*args, **values)
-            started.append(self)
+            if "work" in args[0]:
+                started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Remembered)
     yield
@@ -52,8 +54,12 @@ def connector(
         argv = ["connector", "-C", str(root), *map(str, words)]
         monkeypatch.setattr(sys, "argv", argv)
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main()
+        on_term = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as stop:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, on_term)
         out, err = capsys.readouterr()
         assert "Traceback" not in err, err
         return Said(int(stop.value.code or 0), out, err)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.database import files
+
 SECRET = "a test's own secret, long enough to be one"
 CTRL_C = "\x03"
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -53,10 +55,14 @@ def command(root: Path, *words: str | Path) -> list[str]:
     return [sys.executable, "-m", "connector", "-C", str(root), *map(str, words)]
 
 
-def run(root: Path, *words: str | Path, **values: str) -> Said:
-    """Run a command in a process of its own, with nobody at the terminal."""
+def run(root: Path, *words: str | Path, humble: bool = False, **values: str) -> Said:
+    """Run a command in a process of its own, with nobody at the terminal.
+
+    A `humble` one is bound by the modes of files, whoever runs it.
+    """
+    typed = command(root, *words)
     done = subprocess.run(
-        command(root, *words),
+        files.humble(typed) if humble else typed,
         env=environment(**values),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -141,6 +147,21 @@ class Terminal:
         while self._read():
             pass
         return self._process.wait(30)
+
+    def give_up(self) -> int:
+        """Press Ctrl-C at a question until the command ends; its exit code."""
+        # Python misses a signal in the instant between its last look and its wait for input.
+        self.type(CTRL_C)
+        while self._is_silent(2):
+            self.type(CTRL_C)
+        return self.end()
+
+    def _is_silent(self, seconds: float) -> bool:
+        asked = time.monotonic()
+        while "Stopped." not in self.text and time.monotonic() - asked < seconds:
+            if select.select([self._fd], [], [], seconds)[0] and not self._read():
+                return False
+        return "Stopped." not in self.text
 
     def _read(self) -> bool:
         ready, _, _ = select.select([self._fd], [], [], 30)

@@ -102,14 +102,17 @@ def test_a_person_is_asked_and_sees_the_letters_leave(
     assert ledger.in_the_tray(db) == dict.fromkeys(readers, 1)
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", CTRL_C])
+@pytest.mark.parametrize("answer", ["n\n", "\n", CTRL_C], ids=["no", "return", "Ctrl-C"])
 def test_a_person_who_does_not_say_yes_publishes_nothing(
     root: Path, db: Database, issue: Path, readers: tuple[str, ...], answer: str
 ) -> None:
     with Terminal(root, "publish", issue) as person:
         person.wait_for("Publish? [y/N]")
-        person.type(answer)
-        code = person.end()
+        if answer == CTRL_C:
+            code = person.give_up()
+        else:
+            person.type(answer)
+            code = person.end()
 
     assert code == 130
     assert person.text.endswith("Stopped.\n")

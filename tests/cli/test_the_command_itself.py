@@ -13,7 +13,7 @@ from connector.readers import signup
 from connector.settings import Settings
 from tests.cli import terminal
 from tests.cli.conftest import Connector
-from tests.cli.terminal import CTRL_C, Terminal
+from tests.cli.terminal import Terminal
 
 HEAVY = {"starlette", "uvicorn", "rich", "PIL", "markdown_it", "sqlite_utils", "jinja2"}
 
@@ -141,8 +141,7 @@ def test_ctrl_c_at_a_question_is_exit_130_and_changes_nothing(
 
     with Terminal(root, "readers", "erase", "ada@example.org") as person:
         person.wait_for("Erase everything about ada@example.org? [y/N]")
-        person.type(CTRL_C)
-        code = person.end()
+        code = person.give_up()
 
     assert code == 130
     assert person.text.endswith("Stopped.\n")

@@ -18,7 +18,7 @@ tags: [benches, lists]
 A slat broke at the Ferry Steps.[^owner] Nobody was hurt; [a lemon](https://example.org/lemon) was lost.
 
 ::: ask
-Please pay for this letter, if you can.
+Please pay for this letter, [if you can](https://example.org/support).
 
 ::: button
 [Keep the desk going](/about)

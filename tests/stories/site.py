@@ -29,7 +29,7 @@ PUBLIC = "https://letters.example.org"
 HERE = "http://127.0.0.1:8000"
 # Everybody in a story asks from the same machine.
 LIMITS = "\n[limits]\nconfirmations_per_client = 1000\n"
-ADDRESS = re.compile(r" is at (http://\S+?)/?(?:preview)?\n")
+ADDRESS = re.compile(r" (?:is|it) at (http://[^\s/]+)")
 # What a sender notes about itself while it waits.
 RESTLESS = {"senders", "relays"}
 
@@ -165,7 +165,7 @@ def serving(root: Path, *words: str | Path) -> Iterator[Site]:
             seconds=20,
         )
         address = ADDRESS.search(heard.read_text())
-        assert address, complained.read_text()
+        assert address, (heard.read_text(), complained.read_text())
         is_public = PUBLIC in (root / "connector.toml").read_text(encoding="utf-8")
         # All of it is plain HTTP, and a TLS context takes longer than the request.
         with httpx2.Client(verify=False, trust_env=False) as client:
@@ -176,5 +176,5 @@ def serving(root: Path, *words: str | Path) -> Iterator[Site]:
             process.wait(15)
         finally:
             process.kill()
-    assert process.returncode == 0, complained.read_text()
+    assert process.returncode == 0, (process.returncode, complained.read_text())
     assert complained.read_text() == ""

@@ -19,7 +19,8 @@ WINDOW = 4  # letters of one connection that may be in doubt when a sender dies
 
 def test_twenty_kills_in_a_mailing_of_two_thousand(db: Database, root: Path, now: int) -> None:
     mailing = post.mail(db, LETTERS, now=post_now())
-    points = sorted(random.Random(now).sample(range(LETTERS - 200), KILLS))
+    random_but_the_same = random.Random(now)  # noqa: S311 - no secret hangs on it
+    points = sorted(random_but_the_same.sample(range(LETTERS - 200), KILLS))
 
     with FakeRelay().in_thread() as relay:
         sender.relayed(root, relay, connections=CONNECTIONS)
