@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "connector"
 FLOORS = (
-    {"errors", "clock", "signing", "settings", "templates", "database", "__init__"},
+    {"errors", "clock", "colour", "signing", "settings", "templates", "database", "__init__"},
     {"delivery"},
     {"publishing"},
     {"readers"},

@@ -34,7 +34,7 @@ def parse(text: str) -> Address:
     try:
         found = validate_email(typed, check_deliverability=False)
     except EmailNotValidError as error:
-        raise InvalidAddress(f"“{typed}” is not an email address: {error}") from None
+        raise InvalidAddress(f"“{typed[:80]}” is not an email address: {error}") from None
     return Address(display=found.normalized, key=key_of(found.normalized))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import css_inline
 import jinja2
 
+from connector import colour
 from connector.settings import Settings
 
 # load_remote_stylesheets: what a letter looks like must not depend on a network.
@@ -51,10 +52,16 @@ def render(
 ) -> Letter:
     """The letter that `templates/mail/<name>/` makes of `context`, with its CSS inlined.
 
-    Templates see `publication`, `url` (the site's root) and the context. Raises
+    Templates see `publication`, `url` (the site's root), `accent` (the publication's colour,
+    readable on paper) and the context. Raises
     jinja2.TemplateError for a template that is missing or names something unknown.
     """
-    words = {"publication": settings.publication, "url": settings.publication.url, **context}
+    words = {
+        "publication": settings.publication,
+        "url": settings.publication.url,
+        "accent": colour.worn(settings.publication.accent),
+        **context,
+    }
 
     def part(file: str) -> str:
         return environment.get_template(f"mail/{name}/{file}").render(words)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
+from connector import colour
 from connector.publishing import document, images
 from connector.publishing.document import Document
 from connector.publishing.email import Email
@@ -116,7 +117,7 @@ class _Cutter:
         return Web(self.sheet("web", audience)).render()
 
     def email(self, audience: Audience) -> str:
-        accent = self.settings.publication.accent
+        accent = colour.worn(self.settings.publication.accent)
         return Email(self.sheet("email", audience), accent=accent).render()
 
     def text(self, audience: Audience) -> str:

@@ -8,13 +8,15 @@ from connector.delivery import address
 from connector.readers import store
 from connector.readers.subscriber import STATES, State, Subscriber
 
+LONGEST = 254  # nothing on the list is longer
+
 
 def find(
     db: Database, *, state: State | None = None, text: str = "", limit: int = 50
 ) -> list[Subscriber]:
     """Subscribers in a state whose address or name holds `text`, newest first."""
     with db.read() as connection:
-        return store.find(connection, state=state, text=text.strip(), limit=limit)
+        return store.find(connection, state=state, text=text.strip()[:LONGEST], limit=limit)
 
 
 def by_email(db: Database, email: str) -> Subscriber | None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from connector import templates
+from connector import colour, templates
 from connector.settings import Settings
-from connector.web import assets, theme
+from connector.web import assets
 
 STYLESHEET = templates.share("static") / "connector.css"
 colours = st.from_regex(r"#[0-9a-f]{6}", fullmatch=True)
@@ -29,25 +29,25 @@ def test_nothing_is_asked_of_anybody_else() -> None:
 
 @given(accent=colours)
 def test_every_accent_is_readable_by_day_and_by_night(accent: str) -> None:
-    for ground in (theme.PAPER, theme.NIGHT):
-        assert theme.contrast(theme.readable(accent, ground), ground) >= theme.READABLE
+    for ground in (colour.PAPER, colour.NIGHT):
+        assert colour.contrast(colour.readable(accent, ground), ground) >= colour.READABLE
 
 
 def test_a_readable_accent_stays_as_it_was_chosen() -> None:
-    assert theme.readable("#7c2d12", theme.PAPER) == "#7c2d12"
+    assert colour.readable("#7c2d12", colour.PAPER) == "#7c2d12"
 
 
 def test_contrast_is_as_the_standard_counts_it() -> None:
-    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    assert colour.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert colour.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["--ink", "--soft"])
 def test_our_own_tones_are_readable(name: str) -> None:
     day, night = re.findall(rf"{name}: (#\w{{6}})", STYLESHEET.read_text(encoding="utf-8"))[:2]
 
-    assert theme.contrast(day, theme.PAPER) >= theme.READABLE
-    assert theme.contrast(night, theme.NIGHT) >= theme.READABLE
+    assert colour.contrast(day, colour.PAPER) >= colour.READABLE
+    assert colour.contrast(night, colour.NIGHT) >= colour.READABLE
 
 
 def test_a_stylesheet_is_kept_for_as_long_as_its_name(
