@@ -88,8 +88,6 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
 
     from connector.web.app import create_app
 
-    # uvicorn raises the signal that stopped it once more, when it is done.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with opened(settings) as db:
         config = uvicorn.Config(
             create_app(settings, db),
@@ -100,6 +98,14 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
             forwarded_allow_ips=settings.web.proxies,
             timeout_graceful_shutdown=5,
         )
+        server = uvicorn.Server(config)
+
+        def stop(_signal: int, _frame: object) -> None:
+            # Raising here could end in whatever code happens to run, and be lost there.
+            server.should_exit = True
+
+        # For the moments when uvicorn does not listen itself; it passes the signal on to us.
+        signal.signal(signal.SIGTERM, stop)
         host, port = listener.getsockname()[:2]
         local = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         click.echo(f"{says} {local}/")
@@ -108,7 +114,7 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
         click.echo("Stop with Ctrl-C.")
         beside = _sender_beside(settings) if sender else contextlib.nullcontext()
         with contextlib.suppress(KeyboardInterrupt), beside:
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])
         click.echo("Stopped.")
 
 
