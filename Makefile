@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench bench-send clean
 
 run: .venv/ready
 	@$(BIN)/connector demo
@@ -28,7 +28,11 @@ bench: .venv/ready-dev
 	$(BIN)/python -m bench.page
 	$(BIN)/python -m bench.freeze
 	$(BIN)/python -m bench.importing
-	$(BIN)/python -m bench.send
+	$(BIN)/python -m bench.dkim
+
+bench-send: .venv/ready-dev
+	$(BIN)/python -m bench.send --letters 20000 --kilobytes 10
+	$(BIN)/python -m bench.send --letters 20000 --kilobytes 40
 
 clean:
 	rm -rf .venv build dist subscribers.db subscribers.db-shm subscribers.db-wal

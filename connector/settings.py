@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -76,6 +76,80 @@ class Mail:
 
 
 @dataclass(frozen=True)
+class Dkim:
+    """The keys that letters are signed with. With no selector the relay signs, or nobody does."""
+
+    selector: str = setting(
+        "", help="The name the key has in the DNS; empty leaves signing to your relay."
+    )
+    key_file: str = setting(
+        "dkim.pem", help="The file of the key; connector dkim new makes it. Never in git."
+    )
+    ed25519_selector: str = setting(
+        "", help="The name of a second key, of the newer kind; empty signs with the first alone."
+    )
+    ed25519_key_file: str = setting("dkim-ed25519.pem", help="The file of the second key.")
+    domain: str = setting(
+        "", help="The domain that signs: the sender's, which empty takes, or one above it."
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class DkimKey:
+    """A key as its file has it, and where that was."""
+
+    selector: str
+    kind: Literal["rsa", "ed25519"]
+    path: Path
+    pem: bytes
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """The mailbox that letters come back to, when we are to read it over IMAP."""
+
+    imap_host: str = setting(
+        "", help="The IMAP server of the bounces mailbox; empty reads no mailbox."
+    )
+    port: int = setting(993, help="Its port, where TLS is spoken from the first byte.")
+    user: str = setting("", help="User name of the mailbox; the password is in the environment.")
+    password: str = setting(
+        "", help="Never in connector.toml: CONNECTOR_INBOUND_PASSWORD or …_FILE.", repr=False
+    )
+    folder: str = setting("INBOX", help="The folder that is read.")
+    done_folder: str = setting(
+        "", help="Where messages go once they are read; empty leaves them there, marked as seen."
+    )
+    minutes: int = setting(5, help="Minutes between two looks into the mailbox, 1 to 1440.")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What mail providers prove themselves with when they report bounces; empty closes the door."""
+
+    ses_topic: str = setting(
+        "", help="ARN of the Amazon SNS topic that SES reports to, for /hooks/ses."
+    )
+    postmark_secret: str = setting(
+        "", help="The password in the URL you give Postmark, for /hooks/postmark.", repr=False
+    )
+    mailgun_secret: str = setting(
+        "", help="Mailgun's HTTP webhook signing key, for /hooks/mailgun.", repr=False
+    )
+    sendgrid_secret: str = setting(
+        "",
+        help="The verification key of SendGrid's event webhook, for /hooks/sendgrid.",
+        repr=False,
+    )
+    brevo_secret: str = setting(
+        "", help="The token you give Brevo's webhook, for /hooks/brevo.", repr=False
+    )
+    resend_secret: str = setting(
+        "", help="Resend's signing secret, whsec_…, for /hooks/resend.", repr=False
+    )
+
+
+@dataclass(frozen=True)
 class Web:
     """The web server."""
 
@@ -112,11 +186,15 @@ class Settings:
     root: Path
     publication: Publication
     mail: Mail
+    dkim: Dkim
+    inbound: Inbound
+    hooks: Hooks
     web: Web
     limits: Limits
     writing: Writing
     database: str
     keys: Keys = field(repr=False)
+    dkim_keys: tuple[DkimKey, ...] = field(default=(), repr=False)
 
     @property
     def issues(self) -> Path:
@@ -133,6 +211,11 @@ class Settings:
         return self.publication.email.rpartition("@")[2].lower()
 
     @property
+    def dkim_domain(self) -> str:
+        """The domain that signs letters, when they are signed here."""
+        return (self.dkim.domain or self.domain).lower()
+
+    @property
     def is_local(self) -> bool:
         """Whether the site is only on this machine; the Tray is open to readers then."""
         return self.host in ("127.0.0.1", "localhost", "::1")
@@ -145,15 +228,28 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "publication": Publication,
     "mail": Mail,
+    "dkim": Dkim,
+    "inbound": Inbound,
+    "hooks": Hooks,
     "web": Web,
     "limits": Limits,
     "writing": Writing,
 }
-SECRET = {("mail", "password")}
+SECRET = {
+    ("mail", "password"),
+    ("inbound", "password"),
+    ("hooks", "postmark_secret"),
+    ("hooks", "mailgun_secret"),
+    ("hooks", "sendgrid_secret"),
+    ("hooks", "brevo_secret"),
+    ("hooks", "resend_secret"),
+}
 RANGES = {
     ("mail", "port"): (1, 65535),
     ("mail", "connections"): (1, 64),
     ("mail", "lease"): (1, 3600),
+    ("inbound", "port"): (1, 65535),
+    ("inbound", "minutes"): (1, 1440),
     ("web", "port"): (0, 65535),
     ("limits", "confirmations_per_address"): (1, 1000),
     ("limits", "confirmations_per_client"): (1, 100_000),
@@ -169,11 +265,16 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         name: _section(name, kind, tables.get(name, {}), environment, problems)
         for name, kind in SECTIONS.items()
     }
+    if not problems:
+        problems += _between(sections, environment)
+    dkim_keys = tuple(_dkim_keys(root, sections["dkim"], environment, problems))
     keys = _keys(root, environment, problems) if not problems else None
     if problems or keys is None:
         raise Misconfigured(problems)
     database = environment.get("CONNECTOR_DATABASE") or "sqlite:///subscribers.db"
-    return Settings(root=root, database=_beside(root, database), keys=keys, **sections)
+    return Settings(
+        root=root, database=_beside(root, database), keys=keys, dkim_keys=dkim_keys, **sections
+    )
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:
@@ -360,6 +461,16 @@ def _is_address(value: str) -> bool:
     return re.fullmatch(r"[^@\s<>\"(),;:]+@[^@\s<>\"(),;:]+\.[^@\s<>\"(),;:.]+", value) is not None
 
 
+def _is_domain(value: str) -> bool:
+    return "." in value and not value.startswith(".") and _is_address(f"x@{value}")
+
+
+# RFC 6376 section 3.1: names of the DNS, with points between them.
+SELECTOR = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+A_SELECTOR = (
+    lambda value: SELECTOR.fullmatch(value) is not None,
+    "a selector; write it with letters, digits and hyphens: letters-2026",
+)
 AN_ADDRESS = (_is_address, "an email address; write it like hello@example.org")
 SHAPES: dict[tuple[str, str], tuple[Callable[[str], bool], str]] = {
     ("publication", "url"): (
@@ -371,6 +482,13 @@ SHAPES: dict[tuple[str, str], tuple[Callable[[str], bool], str]] = {
     ("publication", "email"): AN_ADDRESS,
     ("mail", "return_path"): AN_ADDRESS,
     ("mail", "notices_from"): AN_ADDRESS,
+    ("hooks", "ses_topic"): (
+        lambda value: value.startswith("arn:aws"),
+        "the ARN of a topic; write it like arn:aws:sns:eu-west-1:123456789012:bounces",
+    ),
+    ("dkim", "selector"): A_SELECTOR,
+    ("dkim", "ed25519_selector"): A_SELECTOR,
+    ("dkim", "domain"): (_is_domain, "a domain; write it like example.org"),
     ("mail", "security"): (
         lambda value: value in ("starttls", "tls", "none"),
         "one of starttls, tls, none.",
@@ -379,6 +497,17 @@ SHAPES: dict[tuple[str, str], tuple[Callable[[str], bool], str]] = {
 
 
 def _together(section: str, built: Any) -> Iterator[str]:
+    if section == "dkim" and built.ed25519_selector:
+        # RFC 8463 section 3: who does not know the newer kind looks for the older.
+        if not built.selector:
+            yield f"{FILE}: [dkim] ed25519_selector: is a second key; give the first a selector too."
+        elif built.selector.lower() == built.ed25519_selector.lower():
+            yield f"{FILE}: [dkim] ed25519_selector: must differ from selector; each names one key."
+    if section == "inbound" and built.imap_host and not (built.user and built.password):
+        yield (
+            f"{FILE}: [inbound] imap_host: {built.imap_host!r} needs a user, and a password in "
+            "CONNECTOR_INBOUND_PASSWORD or CONNECTOR_INBOUND_PASSWORD_FILE."
+        )
     if section != "mail" or not built.host:
         return
     if built.security == "none" and built.host not in ("127.0.0.1", "localhost", "::1"):
@@ -388,6 +517,49 @@ def _together(section: str, built: Any) -> Iterator[str]:
             f"{FILE}: [mail] user: {built.user!r} needs a password; "
             "put it in CONNECTOR_MAIL_PASSWORD or CONNECTOR_MAIL_PASSWORD_FILE."
         )
+
+
+def _between(sections: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+    """What two sections have to agree on."""
+    dkim, publication = sections["dkim"], sections["publication"]
+    sender = publication.email.rpartition("@")[2].lower()
+    if dkim.domain and not are_aligned(dkim.domain, sender):
+        yield (
+            f"{_where_is('dkim', 'domain', environment)}: {dkim.domain!r} cannot sign for {sender}; "
+            f"use {sender}, or a domain above it."
+        )
+
+
+def are_aligned(one: str, other: str) -> bool:
+    """Whether a signature of one domain counts for mail from the other (RFC 7489 section 3.1.1).
+
+    Two that share only a domain above both are taken for strangers: nobody can tell from
+    their names alone whether that one is a family's or a registry's.
+    """
+    one, other = f".{one.lower()}", f".{other.lower()}"
+    return one.endswith(other) or other.endswith(one)
+
+
+def _dkim_keys(
+    root: Path, dkim: Dkim | None, environment: Mapping[str, str], problems: list[str]
+) -> Iterator[DkimKey]:
+    """The keys as their files have them; whether they are good is for delivery to say."""
+    if dkim is None:
+        return
+    wanted: list[tuple[str, Literal["rsa", "ed25519"], str, str]] = [
+        (dkim.selector, "rsa", "key_file", "connector dkim new"),
+        (dkim.ed25519_selector, "ed25519", "ed25519_key_file", "connector dkim new --ed25519"),
+    ]
+    for selector, kind, name, cure in wanted:
+        path = root / getattr(dkim, name)
+        try:
+            if selector:
+                yield DkimKey(selector, kind, path, path.read_bytes())
+        except OSError as error:
+            problems.append(
+                f"{_where_is('dkim', name, environment)}: {path} cannot be read ({error.strerror}); "
+                f"make a key with: {cure} --selector {selector}"
+            )
 
 
 def _keys(root: Path, environment: Mapping[str, str], problems: list[str]) -> Keys | None:
@@ -419,3 +591,8 @@ def _where(section: str, item: "Field[Any]", environment: Mapping[str, str]) -> 
     if (section, item.name) in SECRET and f"{variable}_FILE" in environment:
         return f"{variable}_FILE"
     return f"{FILE}: [{section}] {item.name}"
+
+
+def _where_is(section: str, name: str, environment: Mapping[str, str]) -> str:
+    (item,) = [item for item in fields(SECTIONS[section]) if item.name == name]
+    return _where(section, item, environment)

@@ -13,6 +13,10 @@ from connector.settings import Settings
 from tests.conftest import TOML
 
 SECRET = "a test's own secret, long enough to be one"
+# A selector wants its key, and a domain has to be the sender's.
+DKIM_NAMES = ("dkim.selector", "dkim.ed25519_selector", "dkim.domain")
+# These want another setting beside them, or one of a few words.
+NOT_ALONE = ("mail.user", "mail.security", "inbound.imap_host", "hooks.ses_topic")
 KEYED = {"CONNECTOR_SECRET": SECRET}
 
 
@@ -168,7 +172,7 @@ def test_the_environment_wins_over_the_file(root: Path) -> None:
 def test_every_setting_can_be_given_in_the_environment(root: Path) -> None:
     for key, variable, _default, _help in settings.described():
         section, _, name = key.partition(".")
-        if not section or key in ("mail.user", "mail.security"):
+        if not section or key in NOT_ALONE or key in DKIM_NAMES:
             continue
         value: Any = getattr(getattr(load(root), section), name)
         given = {"int": "7", "bool": "yes"}.get(type(value).__name__, "seven")
@@ -229,6 +233,82 @@ def test_letters_do_not_travel_in_the_open(root: Path) -> None:
 
     assert found.endswith("none sends letters in the open; use starttls or tls.")
     assert load(root, TOML + mail.format("127.0.0.1")).has_relay
+
+
+def test_keys_for_signatures_are_read_from_files_beside_the_settings(root: Path) -> None:
+    (root / "dkim.pem").write_bytes(b"one")
+    (root / "keys").mkdir()
+    (root / "keys" / "two.pem").write_bytes(b"two")
+
+    found = load(
+        root,
+        f'{TOML}\n[dkim]\nselector = "letters-2026"\n',
+        CONNECTOR_DKIM_ED25519_SELECTOR="ed.2026",
+        CONNECTOR_DKIM_ED25519_KEY_FILE="keys/two.pem",
+    )
+
+    first, second = found.dkim_keys
+    assert (first.selector, first.kind, first.pem) == ("letters-2026", "rsa", b"one")
+    assert (second.selector, second.kind, second.pem) == ("ed.2026", "ed25519", b"two")
+    assert second.path == root / "keys" / "two.pem"
+    assert found.dkim_domain == "letters.example.org"
+
+
+def test_without_a_selector_no_key_is_looked_for(root: Path) -> None:
+    (root / "dkim.pem").write_bytes(b"one")
+
+    assert load(root).dkim_keys == ()
+
+
+def test_keys_that_are_not_there_are_named_where_they_were_asked_for(root: Path) -> None:
+    found = problems(
+        root,
+        f'{TOML}\n[dkim]\nselector = "a"\ned25519_selector = "b"\n',
+        CONNECTOR_DKIM_KEY_FILE="/nowhere/dkim.pem",
+    )
+
+    assert found == (
+        (
+            "CONNECTOR_DKIM_KEY_FILE: /nowhere/dkim.pem cannot be read (No such file or directory); "
+            "make a key with: connector dkim new --selector a"
+        ),
+        (
+            f"connector.toml: [dkim] ed25519_key_file: {root}/dkim-ed25519.pem cannot be read "
+            "(No such file or directory); make a key with: connector dkim new --ed25519 --selector b"
+        ),
+    )
+    assert not (root / "connector.key").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ('selector = "a b"', "selector: 'a b' is not a selector"),
+        ('selector = "-a"', "selector: '-a' is not a selector"),
+        ('selector = "a..b"', "selector: 'a..b' is not a selector"),
+        ('ed25519_selector = "b"', "ed25519_selector: is a second key; give the first"),
+        ('selector = "a"\ned25519_selector = "A"', "ed25519_selector: must differ from selector"),
+        ('domain = "org"', "domain: 'org' is not a domain"),
+        ('domain = "example.net"', "domain: 'example.net' cannot sign for letters.example.org"),
+        ('domain = "ters.example.org"', "domain: 'ters.example.org' cannot sign for"),
+    ],
+)
+def test_a_signature_that_would_count_for_nothing_is_refused(
+    root: Path, lines: str, why: str
+) -> None:
+    (root / "dkim.pem").write_bytes(b"one")
+    (root / "dkim-ed25519.pem").write_bytes(b"two")
+
+    (found,) = problems(root, f"{TOML}\n[dkim]\n{lines}\n")
+
+    assert found.startswith(f"connector.toml: [dkim] {why}")
+
+
+@pytest.mark.parametrize("domain", ["letters.example.org", "Example.org", "a.letters.example.org"])
+def test_the_domain_that_signs_is_of_the_senders_family(root: Path, domain: str) -> None:
+    found = load(root, f'{TOML}\n[dkim]\ndomain = "{domain}"\n')
+
+    assert found.dkim_domain == domain.lower()
 
 
 def test_signing_keys_come_from_the_environment_or_a_file_it_names(root: Path) -> None:
@@ -309,3 +389,31 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match=r"connector\.toml: Is a directory"):
         settings.load(tmp_path, KEYED)
+
+
+def test_a_mailbox_is_not_read_without_its_password(root: Path) -> None:
+    mailbox = f'{TOML}\n[inbound]\nimap_host = "imap.example.org"\nuser = "bounces"\n'
+
+    [found] = problems(root, mailbox)
+
+    assert found == (
+        "connector.toml: [inbound] imap_host: 'imap.example.org' needs a user, and a password in "
+        "CONNECTOR_INBOUND_PASSWORD or CONNECTOR_INBOUND_PASSWORD_FILE."
+    )
+    assert load(root, mailbox, CONNECTOR_INBOUND_PASSWORD="x").inbound.password == "x"
+
+
+def test_a_providers_secret_is_refused_in_the_file(root: Path) -> None:
+    [found] = problems(root, f'{TOML}\n[hooks]\nbrevo_secret = "x"\n')
+
+    assert found == (
+        "connector.toml: [hooks] brevo_secret: a secret; put it in CONNECTOR_HOOKS_BREVO_SECRET "
+        "or CONNECTOR_HOOKS_BREVO_SECRET_FILE."
+    )
+
+
+def test_a_topic_is_an_arn(root: Path) -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:bounces"
+
+    assert load(root, CONNECTOR_HOOKS_SES_TOPIC=topic).hooks.ses_topic == topic
+    assert len(problems(root, CONNECTOR_HOOKS_SES_TOPIC="bounces")) == 1

@@ -76,7 +76,7 @@ def progress(unit: str) -> "Progress":
     class Left(ProgressColumn):
         def render(self, task: Task) -> Text:
             left = task.time_remaining
-            return Text("" if left is None or task.finished else f"{_span(left)} left")
+            return Text("" if left is None or task.finished else f"{span(left)} left")
 
     return Progress(
         TextColumn("{task.description}"),
@@ -151,7 +151,8 @@ def show_outcome(db: "Database", mailing: int) -> None:
         click.echo(f"  {many:,} {state}: {reply}")
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """“12 s”, “3 min 5 s”, “2 h 10 min”."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

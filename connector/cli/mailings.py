@@ -18,10 +18,16 @@ MAILING = click.argument("mailing", type=click.IntRange(1, 2**63 - 1))
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Every mailing, not only the newest ten.")
-def status(*, everything: bool) -> None:
+@click.option("--watch", "watched", is_flag=True, help="Look again every second, until Ctrl-C.")
+def status(*, everything: bool, watched: bool) -> None:
     """Show each mailing: how many letters are in which state, and why."""
     settings = settings_here()
     with opened(settings) as db:
+        if watched:
+            from connector.cli import watching
+
+            watching.watch(db, settings)
+            return
         _show_mailings(db, limit=1_000_000 if everything else 10, zone=settings.publication.zone)
         _show_sender(db, settings)
 
@@ -74,6 +80,11 @@ def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
             for mailing, counts in counted
             if set(counts) - {"sent"}
         }
+        doubts = {
+            mailing.id: store.count_in_trouble(connection, mailing.id, was="uncertain")
+            for mailing, counts in counted
+            if counts.get("uncertain")
+        }
     if not found:
         click.echo("Nothing has been mailed yet. Publish an issue with: connector publish FILE")
         return
@@ -93,7 +104,7 @@ def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
         [
             (
                 mailing.id,
-                mailing.about,
+                mailing.name,
                 mailings.state_of(mailing),
                 f"{clock.moment(mailing.starts_at, zone):%Y-%m-%d %H:%M}",
                 *_numbers(mailing, counts),
@@ -101,8 +112,8 @@ def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
             for mailing, counts in counted
         ],
     )
-    for mailing, counts in counted:
-        _explain(mailing, counts, replies.get(mailing.id, []))
+    for mailing, _ in counted:
+        _explain(mailing, replies.get(mailing.id, []), doubts=doubts.get(mailing.id, 0))
 
 
 def _numbers(mailing: "Mailing", counts: "dict[State, int]") -> tuple[str, ...]:
@@ -118,16 +129,17 @@ def _numbers(mailing: "Mailing", counts: "dict[State, int]") -> tuple[str, ...]:
     return tuple(f"{number:,}" for number in shown)
 
 
-def _explain(
-    mailing: "Mailing", counts: "dict[State, int]", replies: list[tuple[str, str, int]]
-) -> None:
+def _explain(mailing: "Mailing", replies: list[tuple[str, str, int]], *, doubts: int) -> None:
     lines = [f"{many:,} {state}: {reply}" for state, reply, many in replies]
     if mailing.why:
         lines.insert(0, mailing.why)
-    if counts.get("uncertain"):
-        lines.append("Uncertain letters may have arrived; they are never sent again by themselves.")
+    if doubts:
+        lines.append(
+            "Uncertain letters may have arrived; they are never sent again by themselves. "
+            f"Settle them with: connector uncertain {mailing.id}"
+        )
     if lines:
-        click.echo(f"\nMailing {mailing.id}, {mailing.about}:")
+        click.echo(f"\nMailing {mailing.id}, {mailing.name}:")
         for line in lines:
             click.echo(f"  {line}")
 

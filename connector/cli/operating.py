@@ -32,21 +32,36 @@ class Ailment(NamedTuple):
     what: str
 
 
+Examination = Callable[["Settings"], Iterator[Ailment]]
+
+
 @click.command()
-def doctor() -> None:
-    """Look the installation over: what is in order, what is not, and the cure."""
+@click.option(
+    "--nameserver", default="", help="The DNS server to ask, like 9.9.9.9; else this machine’s own."
+)
+def doctor(nameserver: str) -> None:
+    """Look the installation over: what is in order, what is not, and the cure.
+
+    With a relay it also asks the DNS how your domain stands: SPF, DKIM, DMARC and the rest.
+    """
     settings = settings_here()
     click.echo(f"✓ {root() / 'connector.toml'} is in order.")
-    ailing = False
-    for name, examine in EXAMINATIONS:
-        found = list(examine(settings))
-        ailing = ailing or any(ailment.is_error for ailment in found)
-        if not found:
-            click.echo(f"✓ {name}")
-        for ailment in found:
-            click.echo(f"{'✗' if ailment.is_error else '!'} {name}: {ailment.what}")
-    if ailing:
+    ailing = [
+        _report(name, examine(settings))
+        for name, examine in (*EXAMINATIONS, *_dns(settings, nameserver))
+    ]
+    if any(ailing):
         raise click.exceptions.Exit(1)
+
+
+def _report(name: str, found: Iterator[Ailment]) -> bool:
+    """Show what an examination found; whether any of it is an error."""
+    ailments = list(found)
+    if not ailments:
+        click.echo(f"✓ {name}")
+    for ailment in ailments:
+        click.echo(f"{'✗' if ailment.is_error else '!'} {name}: {ailment.what}")
+    return any(ailment.is_error for ailment in ailments)
 
 
 @click.command()
@@ -62,7 +77,7 @@ def migrate() -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def backup(file: Path) -> None:
-    """Save everything into FILE, a .tar.gz: readers, letters, issues, settings and signing key.
+    """Save everything into FILE, a .tar.gz: readers, letters, issues, settings and keys.
 
     Safe while the site runs. To restore, unpack it into an empty folder.
     """
@@ -94,6 +109,17 @@ def _pack(settings: "Settings", copy: Path, draft: Path) -> None:
         for name in ("connector.toml", "connector.key", "issues", "templates"):
             if (settings.root / name).exists():
                 archive.add(settings.root / name, name)
+        for name, path in _dkim_files(settings).items():
+            archive.add(path, name)
+
+
+def _dkim_files(settings: "Settings") -> dict[str, Path]:
+    """Keys in use, wherever they are, and those made for later, by their names in a backup."""
+    root = settings.root
+    found = {path.name: path for path in sorted(root.glob("dkim*.pem"))}
+    for path in [key.path for key in settings.dkim_keys]:
+        found[str(path.relative_to(root)) if path.is_relative_to(root) else path.name] = path
+    return found
 
 
 def _python(_settings: "Settings") -> Iterator[Ailment]:
@@ -121,6 +147,27 @@ def _key(settings: "Settings") -> Iterator[Ailment]:
     path = settings.root / "connector.key"
     if path.exists() and path.stat().st_mode & 0o077:
         yield Ailment(is_error=False, what=f"others can read {path}; run: chmod 600 {path}")
+
+
+def _dkim(settings: "Settings") -> Iterator[Ailment]:
+    if not settings.dkim_keys:
+        yield Ailment(
+            is_error=False,
+            what="none is set, so letters leave unsigned; that is right when your relay signs them.",
+        )
+        return
+    from connector.settings import are_aligned
+
+    notices = settings.mail.notices_from
+    if notices and not are_aligned(settings.dkim_domain, notices.rpartition("@")[2]):
+        yield Ailment(
+            is_error=False,
+            what=f"confirmations come from {notices}, and a signature of "
+            f"{settings.dkim_domain} does not count for them.",
+        )
+    for path in [key.path for key in settings.dkim_keys]:
+        if path.stat().st_mode & 0o077:
+            yield Ailment(is_error=False, what=f"others can read {path}; run: chmod 600 {path}")
 
 
 def _site(settings: "Settings") -> Iterator[Ailment]:
@@ -161,6 +208,25 @@ def _relay(settings: "Settings") -> Iterator[Ailment]:
         yield Ailment(is_error=True, what=str(error))
 
 
+def _dns(settings: "Settings", nameserver: str) -> Iterator[tuple[str, Examination]]:
+    """The domain’s standing; not asked about while letters stay in the Tray."""
+    if not settings.has_relay:
+        return
+    from connector.delivery import standing
+    from connector.delivery.dns import Resolver
+
+    resolver = Resolver(nameserver)
+
+    def examining(examine: standing.Examination) -> Examination:
+        def examined(settings: "Settings") -> Iterator[Ailment]:
+            yield from (Ailment(*verdict) for verdict in examine(settings, resolver))
+
+        return examined
+
+    for name, examine in standing.examinations(settings):
+        yield name, examining(examine)
+
+
 def _attendance(settings: "Settings") -> Iterator[Ailment]:
     from connector.delivery import ledger
 
@@ -169,11 +235,12 @@ def _attendance(settings: "Settings") -> Iterator[Ailment]:
             yield Ailment(is_error=False, what="not running; start it with: connector serve")
 
 
-EXAMINATIONS: tuple[tuple[str, Callable[["Settings"], Iterator[Ailment]]], ...] = (
+EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     (f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}", _python),
     ("The database", _database),
     ("The disk", _disk),
     ("The signing key", _key),
+    ("The DKIM key", _dkim),
     ("The site's address", _site),
     ("The postal address", _sender),
     ("The relay", _relay),

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 def settings_here() -> "Settings":
-    """Settings of the publication in this folder; raises Misconfigured."""
+    """Settings of the publication in this folder; raises Misconfigured, for keys as well."""
     from connector import settings
 
-    return settings.load(root())
+    found = settings.load(root())
+    if found.dkim_keys:
+        from connector.delivery import dkim
+
+        dkim.signers(found)
+    return found
 
 
 def root() -> Path:

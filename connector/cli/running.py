@@ -46,6 +46,7 @@ def serve(host: str | None, port: int | None, *, no_sender: bool) -> None:
 def work(*, until_done: bool, beside: int | None) -> None:
     """Send letters, without serving pages. Stop with Ctrl-C; what is under way is finished."""
     from connector import sending
+    from connector.cli import inbound
     from connector.delivery import worker
 
     settings = settings_here()
@@ -60,8 +61,10 @@ def work(*, until_done: bool, beside: int | None) -> None:
                 stop.set()
 
         async def run() -> None:
-            _stop_on_signals(stop)
-            await worker.run(db, settings, stop=stop, chores=(begin, watch), until_done=until_done)
+            stop_on_signals(stop)
+            with inbound.watching(db, settings, idle=until_done) as look:
+                chores = (begin, watch, look)
+                await worker.run(db, settings, stop=stop, chores=chores, until_done=until_done)
 
         if not until_done and beside is None:
             click.echo("Sending whatever is due. Stop with Ctrl-C.")
@@ -176,7 +179,8 @@ def _supervise(
             log.warning("The sender stopped (exit %s); starting another.", code)
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` at Ctrl-C, and when the system asks us to end."""
     loop = asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop.set)

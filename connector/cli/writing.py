@@ -54,8 +54,20 @@ def check(file: Path) -> None:
 @FILE
 @click.option("--at", "when", help="Publish then: “2026-12-01 09:00”, “09:00”, “in 2 hours”.")
 @click.option("--web-only", is_flag=True, help="Only the page; nobody gets a letter.")
+@click.option(
+    "--correction", is_flag=True, help="Write once more, to those who have the letter as it was."
+)
+@click.option("--subject", help="The correction’s subject; else “Correction: ” and the title.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def publish(file: Path, when: str | None, *, web_only: bool, yes: bool) -> None:
+def publish(
+    file: Path,
+    when: str | None,
+    subject: str | None,
+    *,
+    web_only: bool,
+    correction: bool,
+    yes: bool,
+) -> None:
     """Publish an issue: the page at once, and a letter to everyone on the list.
 
     Doing it again renews the page and sends nothing twice.
@@ -63,6 +75,13 @@ def publish(file: Path, when: str | None, *, web_only: bool, yes: bool) -> None:
     from connector import sending
 
     settings = settings_here()
+    if correction:
+        if when or web_only:
+            raise click.UsageError("A correction is a letter, and leaves at once.")
+        _correct(settings, file, subject=(subject or "").strip(), yes=yes)
+        return
+    if subject is not None:
+        raise click.UsageError("--subject is for a --correction; an issue has it in its file.")
     now = clock.now()
     at = clock.parse(when, now=now, zone=settings.publication.zone) if when else now
     if at < now:
@@ -112,6 +131,30 @@ def preview(file: Path, port: int) -> None:
     from connector.cli import previewing
 
     previewing.run(settings_here(), file, port=port)
+
+
+def _correct(settings: "Settings", file: Path, *, subject: str, yes: bool) -> None:
+    from connector import sending
+    from connector.cli.attending import Attendant
+
+    prepared = _prepare(settings, file)
+    with opened(settings) as db:
+        with db.read() as connection:
+            mailed = sending.first_mailed(connection, prepared.issue.slug)
+            people = sending.count_corrected(connection, prepared.issue.slug, now=clock.now())
+        # The day at the head of the letter stays that of the issue.
+        prepared = _prepare(settings, file, at=mailed)
+        console.show_findings(prepared.findings)
+        if _errors(prepared):
+            raise Unpublishable("Nothing was published. Mend the errors above and try again.")
+        click.echo(f"\n“{subject or f'Correction: {prepared.issue.title}'}”")
+        click.echo(f"  Page      {settings.publication.url}/p/{prepared.issue.slug}")
+        click.echo(f"  Letters   {_people(people)} with the letter as it was\n")
+        console.agree("Publish, and write to them once more?", yes=yes)
+        published = sending.correct(db, prepared, subject=subject, now=clock.now())
+        click.echo(f"Published: {settings.publication.url}/p/{prepared.issue.slug}")
+        if published.mailing is not None:
+            console.follow(db, published.mailing, attend=Attendant(db, settings).look)
 
 
 def _prepare(settings: "Settings", file: Path, *, at: int | None = None) -> "Prepared":

@@ -67,5 +67,12 @@ class Database(Protocol):
         """Give back every connection."""
 
     @property
+    def boot(self) -> str:
+        """Names the run of the machine below; after a loss of power it is another.
+
+        Empty when every commit is on disk at once, or when it cannot be told.
+        """
+
+    @property
     def skip_locked(self) -> str:
         """What a claiming SELECT ends with, so that two claimants never take the same row."""

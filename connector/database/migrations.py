@@ -165,7 +165,8 @@ CREATE TABLE leases (
     last_delivery $int NOT NULL,
     due_at $int,
     held_by text NOT NULL DEFAULT '',
-    held_until $int NOT NULL DEFAULT 0
+    held_until $int NOT NULL DEFAULT 0,
+    boot text NOT NULL DEFAULT ''
 ) $strict;
 CREATE INDEX leases_due ON leases (lane, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX leases_of ON leases (mailing_id);
@@ -203,8 +204,48 @@ CREATE TABLE tray (
 CREATE INDEX tray_to ON tray (recipient_key);
 """
 
+M004_INBOUND = """
+CREATE TABLE inbound (
+    id $id,
+    received_at $int NOT NULL,
+    source text NOT NULL,
+    digest text NOT NULL UNIQUE,
+    kind text NOT NULL,
+    delivery_id $int,
+    address_key text NOT NULL DEFAULT '',
+    status text NOT NULL DEFAULT '',
+    detail text NOT NULL DEFAULT '',
+    effect text NOT NULL,
+    raw $blob
+) $strict;
+CREATE INDEX inbound_of ON inbound (delivery_id) WHERE delivery_id IS NOT NULL;
+CREATE INDEX inbound_about ON inbound (address_key) WHERE address_key <> '';
+CREATE INDEX inbound_kept ON inbound (id) WHERE raw IS NOT NULL;
+
+CREATE TABLE soft_bounces (
+    address_key text PRIMARY KEY,
+    score $int NOT NULL,
+    scored_on $int NOT NULL
+) $strict;
+"""
+
+M005_DECISIONS = """
+CREATE TABLE decisions (
+    id $id,
+    mailing_id $int NOT NULL REFERENCES mailings (id) ON DELETE CASCADE,
+    delivery_id $int NOT NULL,
+    what text NOT NULL CHECK (what IN ('resend', 'leave', 'sent')),
+    was text NOT NULL,
+    reply text NOT NULL DEFAULT '',
+    at $int NOT NULL
+) $strict;
+CREATE INDEX decisions_about ON decisions (delivery_id);
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
     Step("m003_deliveries", M003_DELIVERIES),
+    Step("m004_inbound", M004_INBOUND),
+    Step("m005_decisions", M005_DECISIONS),
 )

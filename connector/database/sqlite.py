@@ -1,7 +1,10 @@
 """SQLite through sqlite-utils: WAL, one connection a thread, one writer at a time."""
 
 import contextlib
+import functools
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +17,7 @@ from connector.errors import DatabaseUnavailable, Misconfigured
 
 T = TypeVar("T")
 BUSY_SECONDS = 30
+LINUX_BOOT = Path("/proc/sys/kernel/random/boot_id")
 # https://www.sqlite.org/rescode.html: what each primary result code means to an operator.
 TROUBLE = {
     sqlite3.SQLITE_BUSY: "is busy: another program holds it. Try again, or stop that program.",
@@ -40,6 +44,11 @@ class Sqlite:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+
+    @functools.cached_property
+    def boot(self) -> str:
+        # Without FULL a commit survives the death of every process, but not of the machine.
+        return _boot_of_this_machine()
 
     @contextlib.contextmanager
     def read(self) -> Iterator["_Connection"]:
@@ -165,6 +174,17 @@ class _Connection:
 
     def many(self, sql: str, rows: Iterable[Mapping[str, Any] | Row], /) -> int:
         return max(self.raw.executemany(sql, rows).rowcount, 0)
+
+
+def _boot_of_this_machine() -> str:
+    with contextlib.suppress(OSError):
+        return LINUX_BOOT.read_text(encoding="ascii").strip()
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            asked = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+            told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=5)  # noqa: S603
+            return told.stdout.strip()
+    return ""
 
 
 def path_of(url: str) -> Path:

@@ -23,6 +23,7 @@ SOFT_BREAK = b"=\r\n"
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _PLAIN = re.compile(r"[ !-<>-~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _UNSENDABLE = re.compile(r'[\x00-\x20\x7f-\xa0<>()\[\],;:\\"\u2028\u2029\ud800-\udfff]')
 _QP = [
     bytes([byte]) if byte in b" \t" or (33 <= byte <= 126 and byte != ord("=")) else b"=%02X" % byte  # noqa: PLR2004
@@ -50,8 +51,13 @@ def quoted_printable(text: str) -> bytes:
 
 def quoted_value(text: str) -> bytes:
     """Text for a line of its own inside a body, before a soft break; its line ends are data."""
-    if len(text) < QP_LINE and _PLAIN.fullmatch(text) and not text.startswith((".", "From")):
+    is_plain = _PLAIN.fullmatch(text)
+    if is_plain and len(text) < QP_LINE and not text.startswith((".", "From")):
         return text.encode()
+    if is_plain:
+        lines = [text[at : at + QP_LINE] for at in range(0, len(text), QP_LINE)]
+        if not any(line.startswith((".", "From ")) or line[-1] == " " for line in lines):
+            return "=\r\n".join(lines).encode()
     return _soft_lines(text)
 
 
@@ -88,7 +94,20 @@ def mailbox(name: str, display: str, address: str) -> str:
 
     ASCII unless the address itself needs SMTPUTF8.
     """
+    line = f"{name}: {display} <{address}>\r\n"
+    if (
+        len(line) <= HEADER_LINE + 2
+        and _is_simple(display)
+        and address.isascii()
+        and is_sendable(address)
+    ):
+        return line
     return fold(name, [*phrase(display, after=len(name) + 2), f"<{header_address(address)}>"])
+
+
+def _is_simple(display: str) -> bool:
+    """What nearly every name is: nothing to quote, encode or fold."""
+    return bool(_NAME.fullmatch(display)) and "=?" not in display
 
 
 def phrase(text: str, *, after: int) -> list[str]:

@@ -17,6 +17,7 @@ from connector.delivery.outcome import Outcome
 from connector.settings import Settings
 
 ALIVE = 15 * SECOND
+POWER = "The machine stopped while this stretch of letters was on its way; the relay may have it."
 LOST = "The sender stopped before the relay answered; the relay may have this letter."
 
 
@@ -39,14 +40,22 @@ def take(db: Database, kind: Kind, *, worker: str, hold: int, now: int) -> Lease
         if not store.is_due(connection, lane=LANES[kind], now=now):
             return None
     with db.write(durable=True) as tx:
-        lease = store.take_lease(
-            tx, db.skip_locked, lane=LANES[kind], worker=worker, until=now + hold, now=now
-        )
+        lease = store.next_lease(tx, db.skip_locked, lane=LANES[kind], now=now)
         if lease is not None:
-            store.give_up_sending(tx, lease, why=LOST, now=now)
+            _bury(tx, lease, boot=db.boot, now=now)
             if lease.expires_at <= now:
                 store.give_up_queued(tx, lease, why=too_old(kind), now=now)
+            store.hold_lease(tx, lease.id, worker=worker, until=now + hold, boot=db.boot)
         return lease
+
+
+def _bury(tx: Transaction, lease: Lease, *, boot: str, now: int) -> None:
+    """What a dead holder may have handed over becomes uncertain: little, unless power was lost."""
+    if lease.boot and lease.boot != boot:
+        # Its marks may have been lost with the power, so any of these may be at the relay.
+        store.give_up(tx, lease, states=("sending", "queued"), why=POWER, now=now)
+    else:
+        store.give_up(tx, lease, states=("sending",), why=LOST, now=now)
 
 
 def due(db: Database, lease: Lease, *, now: int) -> list[Delivery]:
@@ -58,20 +67,24 @@ def due(db: Database, lease: Lease, *, now: int) -> list[Delivery]:
 def hand_over(
     tx: Transaction, lease: Lease, wanted: Sequence[Delivery], *, worker: str, now: int
 ) -> list[Delivery]:
-    """Mark letters as `sending`; those that may still be sent, after the caller's durable commit.
+    """Mark letters as `sending`; those that may still be sent, once the caller has committed.
 
     A letter withdrawn meanwhile, a paused or cancelled mailing, a lost lease: left out.
     """
-    return [
-        delivery
-        for delivery in wanted
-        if store.mark_sending(tx, delivery.id, lease=lease.id, worker=worker, now=now)
-    ]
+    if not wanted or not store.holds(tx, lease.id, worker=worker, now=now):
+        return []
+    ids = [delivery.id for delivery in wanted]
+    marked = store.mark_sending(tx, lease, first=min(ids), last=max(ids))
+    strangers = marked.difference(ids)
+    if strangers:
+        store.unmark(tx, ({"id": stranger, "attempts": 0} for stranger in strangers))
+    return [delivery for delivery in wanted if delivery.id in marked]
 
 
 def settle(tx: Transaction, settled: Sequence[Settled], *, now: int) -> None:
     """Record what the relay said of each letter, word for word."""
-    store.unmark(tx, ({"id": s.delivery.id} for s in settled if s.outcome.is_free))
+    free = (s.delivery for s in settled if s.outcome.is_free)
+    store.unmark(tx, ({"id": one.id, "attempts": one.attempts + 1} for one in free))
     store.settle(tx, (_row(s, now=now) for s in settled if not s.outcome.is_free))
     for s in settled:
         if s.outcome.kind == "refused" and s.outcome.suppresses:
@@ -151,21 +164,27 @@ def relay_works(db: Database, name: str) -> None:
 
 
 def _row(settled: Settled, *, now: int) -> dict[str, object]:
-    outcome, lease, delivery = settled.outcome, settled.lease, settled.delivery
-    again = retry_at(delivery.attempts + 1, now=now)
+    outcome, delivery = settled.outcome, settled.delivery
     state: State
-    reply = outcome.reply
-    if outcome.kind in ("deferred", "unreached"):
-        state = "queued" if again < lease.expires_at else "refused"
-        reply = reply if state == "queued" else f"{too_old(lease.kind)} The last answer: {reply}"
-    elif outcome.kind in ("sent", "refused", "uncertain"):
+    due_at, reply = now, outcome.reply
+    if outcome.kind in ("sent", "refused", "uncertain"):
         state = outcome.kind
     else:
-        raise ValueError(outcome.kind)
+        state, due_at, reply = _again(settled, now=now)
     return {
         "id": delivery.id,
+        "attempts": delivery.attempts + 1,
         "state": state,
-        "due_at": again if state == "queued" else now,
+        "due_at": due_at,
         "reply": reply,
         "settled_at": None if state == "queued" else now,
     }
+
+
+def _again(settled: Settled, *, now: int) -> tuple[State, int, str]:
+    """A letter to be tried again later, unless later is too late."""
+    again = retry_at(settled.delivery.attempts + 1, now=now)
+    if again < settled.lease.expires_at:
+        return "queued", again, settled.outcome.reply
+    last = f"{too_old(settled.lease.kind)} The last answer: {settled.outcome.reply}"
+    return "refused", now, last

@@ -78,6 +78,8 @@ def render(
 
 def one_line(text: str) -> str:
     """Text as one line, without the characters that only steer a terminal or a header."""
+    if text.isascii() and text.isprintable():
+        return text.strip(" ")
     words = _BREAKS.sub(" ", text).strip(" ")
     return "".join(sign for sign in words if unicodedata.category(sign) not in ("Cc", "Cs"))
 

@@ -41,6 +41,11 @@ class Mailing:
     cancelled_at: int | None
     finished_at: int | None
 
+    @property
+    def name(self) -> str:
+        """What it is about, in words: “the-bench”, or “the-bench, correction 1”."""
+        return _name(self.about, self.once)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -56,7 +61,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A stretch of a mailing that one sender holds: deliveries `first` to `last`."""
+    """A stretch of a mailing that one sender holds: deliveries `first` to `last`.
+
+    `boot` is the run of the machine in which an earlier holder died with it, else empty.
+    """
 
     id: int
     mailing_id: int
@@ -65,6 +73,7 @@ class Lease:
     last: int
     starts_at: int
     expires_at: int
+    boot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +102,31 @@ class Relay:
     why: str
     failed_at: int
     retry_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A letter to an address, as the ledger tells it afterwards."""
+
+    id: int
+    mailing_id: int
+    kind: Kind
+    about: str
+    once: str | None
+    subject: str
+    sender: str
+    state: State
+    attempts: int
+    queued_at: int
+    due_at: int
+    settled_at: int | None
+    reply: str
+
+    @property
+    def name(self) -> str:
+        return _name(self.about, self.once)
+
+
+def _name(about: str, once: str | None) -> str:
+    further = (once or "").partition(f"issue:{about}:")[2]
+    return f"{about}, {further.replace(':', ' ')}" if further else about

@@ -168,8 +168,10 @@ def suppression(connection: Connection, address_key: str) -> Suppression | None:
 
 def forget(tx: Transaction, address_key: str, *, now: int) -> None:
     """Blank an address everywhere in the ledger and the Tray; the counts of each mailing stay true."""
+    store.blank_decisions(tx, address_key)
     store.blank(tx, address_key, now=now)
     store.blank_tray(tx, address_key)
+    store.blank_inbound(tx, address_key)
     store.delete_suppression(tx, address_key)
 
 

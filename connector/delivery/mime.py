@@ -4,13 +4,12 @@ Every header of a message is written here and nowhere else. The standard library
 folding is never used: it breaks List-Unsubscribe into encoded words.
 """
 
-import base64
 import hashlib
 import hmac
 import html
 import re
 from email.utils import format_datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from connector.clock import moment
@@ -30,11 +29,14 @@ from connector.delivery.encoding import (
 )
 from connector.delivery.letter import Letter, one_line
 from connector.settings import Settings
-from connector.signing import Keys
+
+if TYPE_CHECKING:
+    from connector.delivery.dkim import Seal
 
 __all__ = [
     "Template",
     "envelope_sender",
+    "is_message_of",
     "needs_smtputf8",
     "on_the_wire",
     "quoted_printable",
@@ -46,7 +48,9 @@ Part = Literal["header", "text", "html"]
 Slot = tuple[Part, str]
 
 MARKER = re.compile(r"\[\[(address|name|unsubscribe|preferences)\]\]")
-VERP = re.compile(r"\+(\d{1,19})\.([a-z2-7]{16})")
+VERP = re.compile(r"\+(\d{1,19})\.([0-9a-f]{20})")
+# The places whose words somebody typed; the others are links of our own making.
+STRANGERS_WORDS = ("address", "name")
 SENDER_ID = 15  # the longest that Gmail's feedback loop takes; the shortest is 5
 
 
@@ -65,13 +69,16 @@ class Template:
         self._kind = kind
         self._sender = _sender(letter, settings, kind)
         self._domain = ascii_domain(self._sender.rpartition("@")[2].lower())
-        pieces = [
-            *self._head(letter, date),
-            *self._body(letter),
-        ]
+        head, body = self._head(letter, date), self._body(letter)
+        pieces = [*head, *body]
         self._pieces = [b"" if isinstance(piece, tuple) else piece for piece in pieces]
+        self._seal = _seal(settings, head, body, date=date)
         self._slots = [(at, piece) for at, piece in enumerate(pieces) if isinstance(piece, tuple)]
         self._markers = {what for _, (part, what) in self._slots if part != "header"}
+        self._needs_unsubscribe = kind == "issue" or "unsubscribe" in self._markers
+        # RFC 2369: what follows the link of the reader's own, up to the token.
+        owner = quote(header_address(settings.publication.email), safe="@.+-_~")
+        self._mailto = f">,\r\n <mailto:{owner}?subject=unsubscribe%20"
 
     def message(self, *, delivery: int, recipient: int | None, address: str, name: str) -> bytes:
         """The whole message for one reader, with CRLF line ends.
@@ -84,17 +91,20 @@ class Template:
         for at, (part, what) in self._slots:
             if part == "header":
                 pieces[at] = self._header(what, delivery, recipient, address, values)
-            elif part == "html":
+            elif part == "html" and what in STRANGERS_WORDS:
                 pieces[at] = quoted_value(html.escape(values[what]))
             else:
                 pieces[at] = quoted_value(values[what])
+        if self._seal is not None:
+            pieces.insert(0, self._seal.header(pieces))
         return b"".join(pieces)
 
     def _values(self, recipient: int | None, address: str, name: str) -> dict[str, str]:
         values = {"address": address, "name": name}
         if recipient is None:
-            return values | dict.fromkeys(("unsubscribe", "preferences"), self._site)
-        if "unsubscribe" in self._markers or self._kind == "issue":
+            values["unsubscribe"] = values["preferences"] = self._site
+            return values
+        if self._needs_unsubscribe:
             values["unsubscribe"] = links.unsubscribe(self._settings, recipient)
         if "preferences" in self._markers:
             values["preferences"] = links.preferences(self._settings, recipient)
@@ -152,19 +162,18 @@ class Template:
             # RFC 6532: UTF-8 where the address cannot be written without; ASCII else.
             return mailbox("To", values["name"], address).encode()
         if what == "message-id":
-            tag = self._settings.keys.tag("message", f"{self._mailing}.{delivery}")[:16]
+            proof = self._settings.keys.proof("message", f"{self._mailing}.{delivery}")
+            tag = proof[:10].hex()
             return f"Message-ID: <{delivery}.{tag}@{self._domain}>\r\n".encode()
         if recipient is None or self._kind == "notice":
             return b""
         return self._list_unsubscribe(values["unsubscribe"]).encode()
 
     def _list_unsubscribe(self, url: str) -> str:
-        # RFC 8058. The mailto too: Microsoft has honoured only that form.
-        owner = quote(header_address(self._settings.publication.email), safe="@.+-_~")
-        token = quote(url.rpartition("/")[2], safe="")
+        # RFC 8058. The mailto too: Microsoft has honoured only that form. A token is made of
+        # letters that need no quoting in either.
         return (
-            f"List-Unsubscribe: <{url}>,\r\n"
-            f" <mailto:{owner}?subject=unsubscribe%20{token}>\r\n"
+            f"List-Unsubscribe: <{url}{self._mailto}{url.rpartition('/')[2]}>\r\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         )
 
@@ -195,6 +204,19 @@ class Template:
     @property
     def _site(self) -> str:
         return links.site(self._settings)
+
+
+def _seal(
+    settings: Settings, head: list[bytes | Slot], body: list[bytes | Slot], *, date: int
+) -> "Seal | None":
+    if not settings.dkim_keys:
+        return None
+    from connector.delivery import dkim
+
+    shared = [
+        [None if isinstance(piece, tuple) else piece for piece in part] for part in (head, body)
+    ]
+    return dkim.Seal(dkim.signers(settings), *shared, date=date)
 
 
 def _sender(letter: Letter, settings: Settings, kind: Kind) -> str:
@@ -239,13 +261,14 @@ def _sender_id(domain: str) -> str:
 def envelope_sender(settings: Settings, delivery: int) -> str:
     """Where a bounce of this delivery goes: an address that names it and proves it (VERP)."""
     local, _, domain = _return_path(settings).rpartition("@")
-    return f"{local}+{delivery}.{_bounce_tag(settings.keys, delivery)}@{domain}"
+    return f"{local}+{delivery}.{settings.keys.proof('bounce', str(delivery))[:10].hex()}@{domain}"
 
 
 def read_verp(settings: Settings, address: str) -> int | None:
     """The delivery an envelope sender was made for, or None when we did not make it.
 
-    Case does not matter: mail systems on the way back may change it.
+    The proof is 80 bits, in letters that survive a change of case: mail systems on the way
+    back may change it.
     """
     local, _, domain = _return_path(settings).lower().rpartition("@")
     seen = address.strip().strip("<>").lower()
@@ -254,17 +277,20 @@ def read_verp(settings: Settings, address: str) -> int | None:
         return None
     delivery, tag = int(found[1]), found[2]
     known = [
-        hmac.compare_digest(_bounce_tag(Keys((secret,)), delivery), tag)
-        for secret in settings.keys.secrets
+        hmac.compare_digest(proof[:10].hex(), tag)
+        for proof in settings.keys.proofs("bounce", str(delivery))
     ]
     return delivery if any(known) else None
 
 
+def is_message_of(settings: Settings, tag: str, *, mailing: int, delivery: int) -> bool:
+    """Whether `tag`, from a Message-ID that came back, proves it the one we gave this delivery."""
+    known = [
+        hmac.compare_digest(proof[:10].hex(), tag)
+        for proof in settings.keys.proofs("message", f"{mailing}.{delivery}")
+    ]
+    return any(known)
+
+
 def _return_path(settings: Settings) -> str:
     return on_the_wire(settings.mail.return_path or f"bounces@{settings.domain}")
-
-
-def _bounce_tag(keys: Keys, delivery: int) -> str:
-    """80 bits in letters that survive a change of case."""
-    proof = base64.urlsafe_b64decode(keys.tag("bounce", str(delivery)) + "==")
-    return base64.b32encode(proof[:10]).decode().lower()

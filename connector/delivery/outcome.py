@@ -73,7 +73,8 @@ def judge(code: int, text: str, *, stage: Stage) -> Outcome:
 
     Any other code is nonsense: `unreached` before the content, `uncertain` after it.
     """
-    enhanced = enhanced_code(code, text)
+    # Only a no is looked at closely.
+    enhanced = enhanced_code(code, text) if code >= 400 else ""  # noqa: PLR2004
     return Outcome(
         kind=_kind(code, enhanced, stage),
         reply=printable(f"{code} {text}"),
@@ -92,6 +93,8 @@ def enhanced_code(code: int, text: str) -> str:
 def printable(text: str) -> str:
     """An answer as one line that is safe to show and to store."""
     line = " ".join(text.split())
+    if line.isprintable():
+        return line[:LONGEST_REPLY]
     return "".join(sign if sign.isprintable() else "?" for sign in line)[:LONGEST_REPLY]
 
 

@@ -13,13 +13,18 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, cast
 
 import aiosmtplib
 
 from connector.delivery.encoding import ascii_domain, is_sendable, needs_smtputf8, on_the_wire
 from connector.delivery.outcome import Outcome, Stage, judge, printable
+from connector.delivery.pipelining import Errand, Pipeline, Replies
 from connector.errors import RelayUnavailable
 from connector.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
 
 GO_AHEAD = 354  # RFC 5321 section 4.3.2: the only answer to DATA that invites the content
 ACCEPTED = range(200, 300)
@@ -70,6 +75,9 @@ class Patience:
     rcpt: float = 300
     data: float = 120
     content: float = 600
+    # Some middle boxes offer PIPELINING and lose what they did not expect; that is found out
+    # with the first letter, which waits no longer than this.
+    group: float = 60
 
 
 def hello_name(name: str) -> str:
@@ -82,12 +90,17 @@ def hello_name(name: str) -> str:
 
 
 async def connect(
-    relay: Relay, *, patience: Patience | None = None, tls: ssl.SSLContext | None = None
+    relay: Relay,
+    *,
+    patience: Patience | None = None,
+    tls: ssl.SSLContext | None = None,
+    in_groups: bool = True,
 ) -> "Conversation":
     """Reach the relay, make the line private, sign in.
 
     Raises RelayUnavailable with one sentence that says what is wrong and what to do. `tls`
-    is whom to trust; the system's authorities when left out.
+    is whom to trust; the system's authorities when left out. `in_groups` uses PIPELINING
+    where the relay offers it.
     """
     if relay.security == "none" and not relay.is_loopback:
         raise RelayUnavailable(
@@ -115,21 +128,76 @@ async def connect(
     except BaseException:
         client.close()
         raise
-    return Conversation(client, patience)
+    return Conversation(client, patience, in_groups=in_groups)
+
+
+@dataclass(slots=True, eq=False)
+class Envelope:
+    """A letter for one recipient: `message` has CRLF line ends, and no line starts with a dot."""
+
+    sender: str
+    recipient: str
+    message: bytes
+
+
+class Supply(Protocol):
+    """Where letters come from, and where what became of them goes."""
+
+    def next_nowait(self) -> Envelope | None:
+        """The next letter, if there is one at this moment."""
+
+    async def next(self) -> Envelope | None:
+        """The next letter, or None when none comes for a while."""
+
+    def settle(self, envelope: Envelope, outcome: Outcome, /) -> None:
+        """Take note of what became of a letter."""
 
 
 class Conversation:
     """An open line to the relay. One letter at a time; never shared between tasks."""
 
-    def __init__(self, client: aiosmtplib.SMTP, patience: Patience) -> None:
+    def __init__(self, client: aiosmtplib.SMTP, patience: Patience, *, in_groups: bool) -> None:
         self._client = client
         self._patience = patience
         self._limit = _size_limit(client)
+        self._in_groups = in_groups
+        self.takes_groups = True  # False when it offered PIPELINING and did not mean it
+        self._replies: Replies | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether another letter may be handed over; once False, always False."""
-        return self._client.is_connected
+        return self._replies.is_open if self._replies else self._client.is_connected
+
+    async def work(self, supply: Supply) -> None:
+        """Hand over what `supply` has until it has no more or the line ends.
+
+        In groups where the relay takes them (RFC 2920), one at a time else. When this is
+        cancelled the line is closed, and letters under way must be counted as uncertain.
+        """
+        transport = self._client.transport
+        if self._in_groups and self._offers("pipelining") and transport is not None:
+            # uvloop's transports are asyncio's in all but their ancestry.
+            await self._work_in_groups(Replies(cast("asyncio.Transport", transport)), supply)
+            return
+        while self.is_open and (envelope := supply.next_nowait() or await supply.next()):
+            outcome = await self.send(
+                sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
+            )
+            supply.settle(envelope, outcome)
+
+    async def _work_in_groups(self, replies: Replies, supply: Supply) -> None:
+        self._replies = replies
+        patience = self._patience
+        pipeline = Pipeline(
+            replies, first=patience.group, commands=patience.mail, dot=patience.content
+        )
+        try:
+            await pipeline.run(_Groups(self, supply))
+        except BaseException:
+            replies.close()
+            raise
+        self.takes_groups = pipeline.is_proven or replies.is_open
 
     async def send(self, *, sender: str, recipient: str, message: bytes) -> Outcome:
         """Hand one letter to the relay for one recipient; what became of it.
@@ -150,9 +218,21 @@ class Conversation:
 
     async def quit(self) -> None:
         """Say goodbye and hang up; harmless on a line that is already dead."""
+        if self._replies:
+            await self._replies.quit(GOODBYE_SECONDS)
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await self._client.quit(timeout=GOODBYE_SECONDS)
         self._client.close()
+
+    def commands(self, envelope: Envelope) -> bytes | Outcome:
+        """MAIL, RCPT and DATA for a letter, or why this relay cannot take it."""
+        sender, recipient, message = envelope.sender, envelope.recipient, envelope.message
+        impossible = self._impossible(sender, recipient, message)
+        if impossible:
+            return impossible
+        sender, recipient = on_the_wire(sender), on_the_wire(recipient)
+        mail = self._mail(sender, recipient, message)
+        return f"{mail}\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode()
 
     def _impossible(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
         """A letter that this relay cannot take, whoever asks."""
@@ -225,6 +305,49 @@ class Conversation:
         return self._client.supports_extension(extension)
 
 
+@dataclass(slots=True, eq=False)
+class _Group:
+    """A letter as the pipeline wants it."""
+
+    envelope: Envelope
+    commands: bytes
+
+    @property
+    def message(self) -> bytes:
+        return self.envelope.message
+
+
+class _Groups:
+    """The supply as the pipeline wants it: only letters this relay can take, as commands."""
+
+    def __init__(self, conversation: Conversation, supply: Supply) -> None:
+        self._conversation = conversation
+        self._supply = supply
+
+    def next_nowait(self) -> _Group | None:
+        while envelope := self._supply.next_nowait():
+            if group := self._group(envelope):
+                return group
+        return None
+
+    async def next(self) -> _Group | None:
+        while envelope := await self._supply.next():
+            if group := self._group(envelope):
+                return group
+        return None
+
+    def settle(self, errand: Errand, outcome: Outcome) -> None:
+        assert isinstance(errand, _Group)  # noqa: S101 - we get back what we gave
+        self._supply.settle(errand.envelope, outcome)
+
+    def _group(self, envelope: Envelope) -> _Group | None:
+        commands = self._conversation.commands(envelope)
+        if isinstance(commands, Outcome):
+            self._supply.settle(envelope, commands)
+            return None
+        return _Group(envelope, commands)
+
+
 def _content(message: bytes) -> bytes:
     # RFC 5321 section 4.5.2. Our own letters have no such line, so this only looks.
     if b"\r\n." in message or message.startswith(b"."):
@@ -237,7 +360,7 @@ def _refused(why: str, stage: Stage) -> Outcome:
 
 
 def _is_international(*addresses: str) -> bool:
-    return any(not address.isascii() and needs_smtputf8(address) for address in addresses)
+    return not "".join(addresses).isascii() and any(map(needs_smtputf8, addresses))
 
 
 def _size_limit(client: aiosmtplib.SMTP) -> int:

@@ -4,10 +4,12 @@ Every statement that moves a delivery names the state it moves from, so that no 
 happens twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connector.database import Connection, Transaction
+from connector.delivery.bounce import Bounced, Inbound, Score
+from connector.delivery.decision import Decision, Doubt
 from connector.delivery.kept import Stored, TrayEntry
 from connector.delivery.letter import Letter
 from connector.delivery.mailing import (
@@ -15,6 +17,7 @@ from connector.delivery.mailing import (
     Delivery,
     Lease,
     Mailing,
+    Record,
     Relay,
     State,
     Suppression,
@@ -321,30 +324,33 @@ def insert_notice(tx: Transaction, **values: Any) -> int:
 # The sender's side
 
 
-def take_lease(
-    tx: Transaction, skip_locked: str, *, lane: int, worker: str, until: int, now: int
-) -> Lease | None:
-    """Hold the most urgent stretch that nobody holds; nobody else gets it before `until`."""
+def next_lease(tx: Transaction, skip_locked: str, *, lane: int, now: int) -> Lease | None:
+    """The most urgent stretch that nobody holds; nobody else finds it in this transaction."""
     return tx.one(
         f"""
-        WITH pick AS MATERIALIZED (
-            SELECT leases.id FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-             WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
-               AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
-             ORDER BY leases.due_at, leases.id LIMIT 1 {skip_locked})
-        UPDATE leases SET held_by = :worker, held_until = :until
-         WHERE id IN (SELECT id FROM pick)
-        RETURNING id, mailing_id,
-                  (SELECT kind FROM mailings WHERE mailings.id = mailing_id) AS kind,
-                  first_delivery AS first, last_delivery AS last,
-                  (SELECT starts_at FROM mailings WHERE mailings.id = mailing_id) AS starts_at,
-                  (SELECT expires_at FROM mailings WHERE mailings.id = mailing_id) AS expires_at
+        SELECT leases.id, leases.mailing_id, mailings.kind,
+               leases.first_delivery AS first, leases.last_delivery AS last,
+               mailings.starts_at, mailings.expires_at, leases.boot
+          FROM leases JOIN mailings ON mailings.id = leases.mailing_id
+         WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+           AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
+         ORDER BY leases.due_at, leases.id LIMIT 1 {skip_locked}
         """,
         into=Lease,
         lane=lane,
+        now=now,
+    )
+
+
+def hold_lease(tx: Transaction, lease: int, *, worker: str, until: int, boot: str) -> int:
+    return tx.run(
+        """
+        UPDATE leases SET held_by = :worker, held_until = :until, boot = :boot WHERE id = :id
+        """,
+        id=lease,
         worker=worker,
         until=until,
-        now=now,
+        boot=boot,
     )
 
 
@@ -382,29 +388,44 @@ def due(connection: Connection, lease: Lease, *, now: int) -> list[Delivery]:
     )
 
 
-def mark_sending(tx: Transaction, delivery_id: int, *, lease: int, worker: str, now: int) -> bool:
-    """Move one letter to `sending`, unless the lease is lost or the mailing was stopped."""
+def holds(connection: Connection, lease: int, *, worker: str, now: int) -> bool:
+    """Whether a stretch is still this worker's, and its mailing not stopped."""
     return (
-        tx.run(
+        connection.value(
             """
-            UPDATE deliveries SET state = 'sending', attempts = attempts + 1
-             WHERE id = :id AND state = 'queued'
-               AND EXISTS (SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-                            WHERE leases.id = :lease AND leases.held_by = :worker
-                              AND leases.held_until > :now
-                              AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL)
+            SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
+             WHERE leases.id = :lease AND leases.held_by = :worker AND leases.held_until > :now
+               AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
             """,
-            id=delivery_id,
             lease=lease,
             worker=worker,
             now=now,
         )
-        == 1
+        is not None
     )
 
 
+def mark_sending(tx: Transaction, lease: Lease, *, first: int, last: int) -> set[int]:
+    """Move every queued letter from `first` to `last` to `sending`; their ids."""
+    return {
+        row[0]
+        for row in tx.rows(
+            """
+            UPDATE deliveries SET state = 'sending', attempts = attempts + 1
+             WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = 'queued'
+            RETURNING id
+            """,
+            first=first,
+            last=last,
+            mailing=lease.mailing_id,
+        )
+    }
+
+
 def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Record what became of letters: id, state, due_at, reply, settled_at (None while queued).
+    """Record what became of letters: id, attempts, state, due_at, reply, settled_at.
+
+    Only of the attempt it is about: after a second chance somebody else may be at the next.
 
     From `uncertain` too: a sender that was only slow may still bring the relay's answer. But
     never back into the queue from there, since nobody holds that stretch any more.
@@ -415,34 +436,42 @@ def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
            SET state = :state, due_at = :due_at, reply = :reply, settled_at = :settled_at
          WHERE id = :id
            AND (state = 'sending' OR (state = 'uncertain' AND :state <> 'queued'))
+           AND attempts = :attempts
         """,
         rows,
     )
 
 
 def unmark(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Return letters (id) that never reached the relay, without counting the attempt."""
+    """Return letters that never reached the relay, without counting the attempt.
+
+    By id and attempts; with 0 whatever attempt it is.
+    """
     return tx.many(
         """
         UPDATE deliveries SET state = 'queued', attempts = attempts - 1
-         WHERE id = :id AND state = 'sending'
+         WHERE id = :id AND state = 'sending' AND (:attempts = 0 OR attempts = :attempts)
         """,
         rows,
     )
 
 
-def give_up_sending(tx: Transaction, lease: Lease, *, why: str, now: int) -> int:
-    """What a dead sender left in `sending` becomes `uncertain`: the relay may have it."""
-    return tx.run(
-        """
-        UPDATE deliveries SET state = 'uncertain', settled_at = :now, reply = :why
-         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = 'sending'
-        """,
-        first=lease.first,
-        last=lease.last,
-        mailing=lease.mailing_id,
-        why=why,
-        now=now,
+def give_up(tx: Transaction, lease: Lease, *, states: Sequence[State], why: str, now: int) -> int:
+    """Letters of a stretch that the relay may have, going by their state, become `uncertain`."""
+    return sum(
+        tx.run(
+            """
+            UPDATE deliveries SET state = 'uncertain', settled_at = :now, reply = :why
+             WHERE id BETWEEN :first AND :last AND mailing_id = :mailing AND state = :state
+            """,
+            first=lease.first,
+            last=lease.last,
+            mailing=lease.mailing_id,
+            state=state,
+            why=why,
+            now=now,
+        )
+        for state in states
     )
 
 
@@ -479,7 +508,7 @@ def release_lease(tx: Transaction, lease: Lease, *, worker: str) -> int | None:
     )
     tx.run(
         """
-        UPDATE leases SET due_at = :due_at, held_by = '', held_until = 0
+        UPDATE leases SET due_at = :due_at, held_by = '', held_until = 0, boot = ''
          WHERE id = :id AND held_by = :worker
         """,
         id=lease.id,
@@ -569,6 +598,24 @@ def deliveries_to(connection: Connection, address_key: str) -> list[tuple[Any, .
     )
 
 
+def records_to(connection: Connection, address_key: str) -> list[Record]:
+    """Every letter ever queued for an address, oldest first."""
+    return connection.all(
+        """
+        SELECT deliveries.id, deliveries.mailing_id, mailings.kind, mailings.about, mailings.once,
+               letters.subject, letters.sender, deliveries.state, deliveries.attempts,
+               COALESCE(mailings.frozen_at, mailings.created_at) AS queued_at,
+               deliveries.due_at, deliveries.settled_at, deliveries.reply
+          FROM deliveries
+          JOIN mailings ON mailings.id = deliveries.mailing_id
+          JOIN letters ON letters.id = deliveries.letter_id
+         WHERE deliveries.address_key = :key ORDER BY deliveries.id
+        """,
+        into=Record,
+        key=address_key,
+    )
+
+
 def delivery_state(connection: Connection, mailing_id: int) -> tuple[str, str] | None:
     """State and reply of a mailing of one letter."""
     found = connection.rows(
@@ -606,6 +653,288 @@ def suppression(connection: Connection, address_key: str) -> Suppression | None:
         into=Suppression,
         key=address_key,
     )
+
+
+# Second chances
+
+# What the author left alone is no open question, until it was sent again.
+IS_LEFT = """
+    COALESCE((SELECT decisions.what FROM decisions
+               WHERE decisions.delivery_id = deliveries.id
+               ORDER BY decisions.id DESC LIMIT 1), '') = 'leave'
+"""
+# Letters in one state of trouble: all that are open, or the one to an address.
+IN_TROUBLE = f"""
+    deliveries.mailing_id = :mailing AND deliveries.state = :was
+    AND deliveries.state IN ('refused', 'uncertain')
+    AND deliveries.address_key <> ''
+    AND (deliveries.address_key = :key OR (:key = '' AND NOT {IS_LEFT}))
+"""
+
+
+def reopen_mailing(tx: Transaction, mailing_id: int, *, expires_at: int) -> int:
+    """A mailing goes on, and has until `expires_at` at least; not one that was cancelled.
+
+    One that is paused stays so, as long as others of it wait; one whose last letters were
+    refused while it was being paused is finished, and starts afresh.
+    """
+    return tx.run(
+        """
+        UPDATE mailings
+           SET finished_at = NULL,
+               paused_at = CASE WHEN finished_at IS NULL THEN paused_at ELSE NULL END,
+               why = CASE WHEN finished_at IS NULL THEN why ELSE '' END,
+               expires_at = CASE WHEN expires_at < :expires_at THEN :expires_at ELSE expires_at END
+         WHERE id = :id AND frozen_at IS NOT NULL AND cancelled_at IS NULL
+        """,
+        id=mailing_id,
+        expires_at=expires_at,
+    )
+
+
+def count_in_trouble(connection: Connection, mailing_id: int, *, was: State, key: str = "") -> int:
+    """Letters `refused` or `uncertain` about which nothing was decided yet."""
+    found: int = connection.value(
+        f"SELECT count(*) FROM deliveries WHERE {IN_TROUBLE}", mailing=mailing_id, was=was, key=key
+    )
+    return found
+
+
+def count_again(
+    connection: Connection,
+    mailing_id: int,
+    *,
+    was: State,
+    audience: str,
+    values: Mapping[str, Any],
+    key: str = "",
+) -> int:
+    """How many letters in trouble `requeue` would queue now."""
+    found: int = connection.value(
+        f"SELECT count(*) FROM deliveries WHERE {_welcome(audience)}",
+        **{**values, "mailing": mailing_id, "was": was, "key": key},
+    )
+    return found
+
+
+def requeue(
+    tx: Transaction,
+    mailing_id: int,
+    *,
+    was: State,
+    audience: str,
+    values: Mapping[str, Any],
+    key: str,
+    now: int,
+) -> int:
+    """Letters in trouble to people in the `audience` SELECT are queued once more; how many."""
+    before = _newest_decision(tx)
+    _decide(
+        tx,
+        _welcome(audience),
+        **{**values, "what": "resend", "mailing": mailing_id, "was": was, "key": key, "now": now},
+    )
+    return tx.run(
+        f"""
+        UPDATE deliveries SET state = 'queued', due_at = :now, settled_at = NULL
+         WHERE state = :was AND {DECIDED}
+        """,
+        mailing=mailing_id,
+        was=was,
+        what="resend",
+        before=before,
+        now=now,
+    )
+
+
+def leave(tx: Transaction, mailing_id: int, *, key: str, now: int) -> int:
+    """Open doubts are decided to be left; the state stays."""
+    values = {"mailing": mailing_id, "was": "uncertain", "key": key, "now": now}
+    return _decide(tx, f"{IN_TROUBLE} AND NOT {IS_LEFT}", what="leave", **values)
+
+
+def take_as_sent(tx: Transaction, mailing_id: int, *, key: str, now: int) -> int:
+    """Doubts are decided to have arrived; the reply stays as it was."""
+    before = _newest_decision(tx)
+    _decide(tx, IN_TROUBLE, what="sent", mailing=mailing_id, was="uncertain", key=key, now=now)
+    return tx.run(
+        f"UPDATE deliveries SET state = 'sent' WHERE state = 'uncertain' AND {DECIDED}",
+        mailing=mailing_id,
+        what="sent",
+        before=before,
+    )
+
+
+DECIDED = """
+    deliveries.id IN (SELECT decisions.delivery_id FROM decisions
+                       WHERE decisions.id > :before AND decisions.what = :what
+                         AND decisions.mailing_id = :mailing)
+"""
+
+
+def _welcome(audience: str) -> str:
+    """Letters in trouble to people who may be written to."""
+    return f"""{IN_TROUBLE}
+        AND deliveries.address_key IN (SELECT people.address_key FROM ({audience}) AS people)
+        AND NOT EXISTS (SELECT 1 FROM suppressions
+                         WHERE suppressions.address_key = deliveries.address_key)
+    """
+
+
+def _decide(tx: Transaction, condition: str, **values: Any) -> int:
+    return tx.run(
+        f"""
+        INSERT INTO decisions (mailing_id, delivery_id, what, was, reply, at)
+        SELECT deliveries.mailing_id, deliveries.id, :what, deliveries.state, deliveries.reply, :now
+          FROM deliveries WHERE {condition}
+        """,
+        **values,
+    )
+
+
+def _newest_decision(connection: Connection) -> int:
+    found: int = connection.value("SELECT COALESCE(max(id), 0) FROM decisions")
+    return found
+
+
+def open_leases(tx: Transaction, mailing_id: int, *, now: int) -> int:
+    """Stretches that hold a letter which may go now are due; one that is held stays held."""
+    return tx.run(
+        """
+        UPDATE leases SET due_at = :now
+         WHERE mailing_id = :id AND (due_at IS NULL OR due_at > :now)
+           AND EXISTS (SELECT 1 FROM deliveries
+                        WHERE deliveries.id BETWEEN leases.first_delivery AND leases.last_delivery
+                          AND deliveries.mailing_id = leases.mailing_id
+                          AND deliveries.state = 'queued' AND deliveries.due_at <= :now)
+        """,
+        id=mailing_id,
+        now=now,
+    )
+
+
+def doubts(connection: Connection, mailing_id: int) -> list[Doubt]:
+    """Uncertain letters of a mailing, in order; not those to people who were erased."""
+    found = connection.rows(
+        f"""
+        SELECT deliveries.id, deliveries.mailing_id, letters.sender, deliveries.address,
+               deliveries.attempts, COALESCE(deliveries.settled_at, 0), deliveries.reply,
+               CASE WHEN {IS_LEFT} THEN 1 ELSE 0 END
+          FROM deliveries JOIN letters ON letters.id = deliveries.letter_id
+         WHERE deliveries.mailing_id = :mailing AND deliveries.state = 'uncertain'
+           AND deliveries.address_key <> ''
+         ORDER BY deliveries.id
+        """,
+        mailing=mailing_id,
+    )
+    return [Doubt(*row) for row in found]
+
+
+def state_to(connection: Connection, mailing_id: int, key: str) -> State | None:
+    """The state of a mailing's letter to one address."""
+    found: State | None = connection.value(
+        "SELECT state FROM deliveries WHERE address_key = :key AND mailing_id = :mailing",
+        key=key,
+        mailing=mailing_id,
+    )
+    return found
+
+
+def is_any(connection: Connection, mailing_id: int, *, state: State) -> bool:
+    """Whether a letter of a mailing is in this state."""
+    found = connection.value(
+        "SELECT 1 FROM deliveries WHERE mailing_id = :id AND state = :state LIMIT 1",
+        id=mailing_id,
+        state=state,
+    )
+    return found is not None
+
+
+def decisions_to(connection: Connection, address_key: str) -> list[Decision]:
+    """Everything that was decided about letters to an address, oldest first."""
+    return connection.all(
+        """
+        SELECT decisions.delivery_id, decisions.mailing_id, decisions.what, decisions.was,
+               decisions.reply, decisions.at
+          FROM decisions
+         WHERE decisions.delivery_id IN (SELECT id FROM deliveries WHERE address_key = :key)
+         ORDER BY decisions.id
+        """,
+        into=Decision,
+        key=address_key,
+    )
+
+
+def blank_decisions(tx: Transaction, address_key: str) -> int:
+    """Take the replies out of what was decided about an address; to be done before `blank`."""
+    return tx.run(
+        """
+        UPDATE decisions SET reply = ''
+         WHERE delivery_id IN (SELECT id FROM deliveries WHERE address_key = :key)
+        """,
+        key=address_key,
+    )
+
+
+# Who got an issue, and who did not
+
+# A letter that was withdrawn never left.
+HAS_LETTER = """
+    SELECT 1 FROM deliveries JOIN mailings ON mailings.id = deliveries.mailing_id
+     WHERE deliveries.address_key = people.address_key
+       AND mailings.kind = 'issue' AND mailings.about = :about
+"""
+
+
+def without_letter(audience: str) -> str:
+    """An audience SELECT: those of `audience` for whom no letter about `:about` was ever queued."""
+    return f"""
+        SELECT people.* FROM ({audience}) AS people
+         WHERE NOT EXISTS ({HAS_LETTER} AND deliveries.state <> 'withdrawn')
+    """
+
+
+def with_letter(audience: str) -> str:
+    """An audience SELECT: those of `audience` who have, or may have, a letter about `:about`."""
+    return f"""
+        SELECT people.* FROM ({audience}) AS people
+         WHERE EXISTS ({HAS_LETTER} AND deliveries.state IN ('sent', 'uncertain'))
+    """
+
+
+def mailings_about(connection: Connection, about: str) -> list[Mailing]:
+    """Mailings of one issue, oldest first; not those called off before they began."""
+    return connection.all(
+        f"{MAILING} WHERE kind = 'issue' AND about = :about AND once IS NOT NULL ORDER BY id",
+        into=Mailing,
+        about=about,
+    )
+
+
+def copy_letters(tx: Transaction, *, source: int, mailing: int) -> int:
+    """Give a mailing the letters of another."""
+    return tx.run(
+        """
+        INSERT INTO letters
+               (mailing_id, audience, subject, sender, sender_name, reply_to, text, html)
+        SELECT :mailing, audience, subject, sender, sender_name, reply_to, text, html
+          FROM letters WHERE mailing_id = :source ORDER BY id
+        """,
+        source=source,
+        mailing=mailing,
+    )
+
+
+def letters(connection: Connection, mailing_id: int) -> dict[str, Letter]:
+    """The letters of a mailing, by audience."""
+    found = connection.rows(
+        """
+        SELECT audience, subject, sender, sender_name, reply_to, text, html
+          FROM letters WHERE mailing_id = :id ORDER BY id
+        """,
+        id=mailing_id,
+    )
+    return {row[0]: Letter(*row[1:]) for row in found}
 
 
 # Senders and relays
@@ -749,3 +1078,129 @@ def tray_letter(connection: Connection, tray_id: int) -> Stored | None:
 def blank_tray(tx: Transaction, address_key: str) -> int:
     """Forget every letter the Tray keeps for an address; how many that were."""
     return tx.run("DELETE FROM tray WHERE recipient_key = :address_key", address_key=address_key)
+
+
+# Inbound
+
+
+def is_received(connection: Connection, digest: str) -> bool:
+    """Whether this message or event was recorded before."""
+    return (
+        connection.value("SELECT 1 FROM inbound WHERE digest = :digest", digest=digest) is not None
+    )
+
+
+def bounced(connection: Connection, delivery: int) -> Bounced | None:
+    """The delivery a report is about."""
+    return connection.one(
+        "SELECT id, mailing_id, address_key FROM deliveries WHERE id = :id",
+        into=Bounced,
+        id=delivery,
+    )
+
+
+def newest_to(connection: Connection, address_key: str) -> Bounced | None:
+    """The newest delivery that was handed to a relay for an address."""
+    return connection.one(
+        """
+        SELECT id, mailing_id, address_key FROM deliveries
+         WHERE address_key = :key AND attempts > 0 ORDER BY id DESC LIMIT 1
+        """,
+        into=Bounced,
+        key=address_key,
+    )
+
+
+def effects_of(connection: Connection, delivery: int) -> set[str]:
+    """What earlier reports about a delivery led to."""
+    rows = connection.rows("SELECT effect FROM inbound WHERE delivery_id = :id", id=delivery)
+    return {row[0] for row in rows}
+
+
+def insert_inbound(tx: Transaction, **values: Any) -> int:
+    """Record a report; 0 when another process recorded it a moment ago."""
+    return tx.run(
+        """
+        INSERT INTO inbound (received_at, source, digest, kind, delivery_id, address_key, status,
+                             detail, effect, raw)
+        VALUES (:now, :source, :digest, :kind, :delivery, :address_key, :status,
+                :detail, :effect, :raw)
+        ON CONFLICT (digest) DO NOTHING
+        """,
+        **values,
+    )
+
+
+def trim_inbound(tx: Transaction, *, keep: int) -> int:
+    """Forget the text of all but the newest `keep` messages; their rows stay."""
+    return tx.run(
+        """
+        UPDATE inbound SET raw = NULL
+         WHERE raw IS NOT NULL
+           AND id <= (SELECT id FROM inbound WHERE raw IS NOT NULL
+                       ORDER BY id DESC LIMIT 1 OFFSET :keep)
+        """,
+        keep=keep,
+    )
+
+
+INBOUND = """
+    SELECT id, received_at, source, kind, delivery_id, address_key, status, detail, effect
+      FROM inbound
+"""
+
+
+def kept_inbound(connection: Connection, *, limit: int) -> list[Inbound]:
+    """Messages a person should read, newest first."""
+    return connection.all(
+        f"{INBOUND} WHERE raw IS NOT NULL ORDER BY id DESC LIMIT :limit", into=Inbound, limit=limit
+    )
+
+
+def inbound_about(connection: Connection, address_key: str) -> list[Inbound]:
+    """Everything that came back about an address, oldest first."""
+    return connection.all(
+        f"{INBOUND} WHERE address_key = :key ORDER BY id", into=Inbound, key=address_key
+    )
+
+
+def inbound_raw(connection: Connection, inbound_id: int) -> bytes | None:
+    """The message that was kept, compressed."""
+    found: bytes | None = connection.value("SELECT raw FROM inbound WHERE id = :id", id=inbound_id)
+    return found
+
+
+def blank_inbound(tx: Transaction, address_key: str) -> None:
+    """Take an address, and what was written about it, out of the reports."""
+    tx.run(
+        """
+        UPDATE inbound SET address_key = '', detail = '', raw = NULL WHERE address_key = :key
+        """,
+        key=address_key,
+    )
+    delete_score(tx, address_key)
+
+
+def score(connection: Connection, address_key: str) -> Score | None:
+    return connection.one(
+        "SELECT score AS points, scored_on AS day FROM soft_bounces WHERE address_key = :key",
+        into=Score,
+        key=address_key,
+    )
+
+
+def upsert_score(tx: Transaction, address_key: str, score: Score) -> None:
+    tx.run(
+        """
+        INSERT INTO soft_bounces (address_key, score, scored_on) VALUES (:key, :points, :day)
+        ON CONFLICT (address_key) DO UPDATE
+           SET score = excluded.score, scored_on = excluded.scored_on
+        """,
+        key=address_key,
+        points=score.points,
+        day=score.day,
+    )
+
+
+def delete_score(tx: Transaction, address_key: str) -> int:
+    return tx.run("DELETE FROM soft_bounces WHERE address_key = :key", key=address_key)

@@ -12,26 +12,34 @@ import secrets
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from connector import clock
 from connector.clock import SECOND
 from connector.database import Database
-from connector.delivery import ledger, smtp, store
+from connector.delivery import ledger, mailings, smtp, store
+from connector.delivery.alarm import Alarm
+from connector.delivery.book import Book
 from connector.delivery.ledger import Settled
 from connector.delivery.mailing import Delivery, Kind, Lease
 from connector.delivery.mime import Template, envelope_sender
 from connector.delivery.outcome import Outcome
+from connector.delivery.smtp import Envelope
+from connector.delivery.stretches import Stretch, Stretches
 from connector.delivery.tray import Tray
-from connector.errors import DatabaseUnavailable, RelayUnavailable
+from connector.errors import DatabaseUnavailable, Refused, RelayUnavailable
 from connector.settings import Settings
 
 log = logging.getLogger(__name__)
 
 # What a kill -9 can leave uncertain: this many letters on each connection.
 WINDOW = 4
+# How many are handed over to a connection at a time, while it sends those before.
+STEP = 2
 POLL_SECONDS = 0.25
 IDLE_SECONDS = 10
+# Systemd waits 90 s for a process to end, Docker 10; after this a silent relay is left alone.
+DRAIN_SECONDS = 8
 # Postfix keeps a connection no longer than this either (smtp_connection_reuse_time_limit).
 REUSE_SECONDS = 300
 TEMPLATES = 64
@@ -56,9 +64,8 @@ async def run(
     async with _relay(db, settings) as relay, asyncio.TaskGroup() as tasks:
         sender = _Sender(db, settings, relay, stop)
         tasks.create_task(sender.tend(chores, until_done=until_done))
-        tasks.create_task(sender.converse(sender.lanes["notice"]))
-        for _ in range(settings.mail.connections):
-            tasks.create_task(sender.converse(sender.lanes["issue"]))
+        working = [tasks.create_task(connection.run()) for connection in sender.connections]
+        tasks.create_task(sender.poll(working))
 
 
 @contextlib.asynccontextmanager
@@ -70,32 +77,9 @@ async def _relay(db: Database, settings: Settings) -> AsyncIterator[smtp.Relay]:
         yield relay
 
 
-@dataclass(slots=True, eq=False)
-class _Held:
-    """A stretch in our hands: the letters still to go, and how many have no recorded outcome."""
-
-    lease: Lease
-    waiting: deque[Delivery]
-    open: int = 0
-
-    @property
-    def is_done(self) -> bool:
-        return not self.waiting and not self.open
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    kind: Kind
-    held: list[_Held] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class _Batch:
-    held: _Held
-    letters: list[Delivery]
-
-
 class _Sender:
+    """What all connections of one sender share."""
+
     def __init__(
         self, db: Database, settings: Settings, relay: smtp.Relay, stop: asyncio.Event
     ) -> None:
@@ -106,93 +90,18 @@ class _Sender:
         self.stop = stop
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.hold = settings.mail.lease * SECOND
-        self.lanes: dict[Kind, _Lane] = {"notice": _Lane("notice"), "issue": _Lane("issue")}
-        self.book = _Book(db, self.name)
+        self.book = Book(db, self.name, batch=WINDOW * settings.mail.connections)
+        lanes: dict[Kind, int] = {"notice": 1, "issue": settings.mail.connections}
+        self.lanes = [Stretches(db, kind, worker=self.name, hold=self.hold) for kind in lanes]
+        self.connections = [
+            _Connection(self, lane) for lane in self.lanes for _ in range(lanes[lane.kind])
+        ]
         self.templates: dict[int, Template] = {}
+        self.alarms: dict[int, Alarm] = {}
         self.broken_until = 0.0
         self.failures = 0
         self.is_proven = False
-
-    # One connection
-
-    async def converse(self, lane: _Lane) -> None:
-        """Keep one connection busy with the letters of a lane, and closed when there are none."""
-        connection = _Connection(self)
-        try:
-            while not self.stop.is_set():
-                batch = None if self.is_relay_broken else self._next(lane)
-                if batch is None:
-                    self._release(lane, everything=self.is_relay_broken)
-                    await connection.rest()
-                    await self._pause(POLL_SECONDS)
-                elif await connection.is_ready():
-                    await self._send(connection, batch)
-                else:
-                    batch.held.waiting.extendleft(reversed(batch.letters))
-                    batch.held.open -= len(batch.letters)
-        finally:
-            await self.book.written()
-            self._release(lane, everything=self.stop.is_set())
-            await connection.close()
-
-    async def _send(self, connection: "_Connection", batch: _Batch) -> None:
-        held = batch.held
-        letters = await self.book.hand_over(held.lease, batch.letters)
-        held.open -= len(batch.letters) - len(letters)
-        settled = [
-            Settled(held.lease, letter, await connection.send(held.lease, letter))
-            for letter in letters
-        ]
-        self._watch([one.outcome for one in settled])
-
-        def close() -> None:
-            held.open -= len(settled)
-
-        # Not awaited: the record joins the transaction that hands over this connection's next
-        # letters, so that the disk is asked once for both.
-        self.book.settle(settled, then=close)
-
-    def _watch(self, outcomes: Sequence[Outcome]) -> None:
-        lost = [one for one in outcomes if one.kind in ("unreached", "uncertain")]
-        if lost:
-            self.relay_failed(RelayUnavailable(f"The relay hung up on us: {lost[0].reply}"))
-        elif outcomes and not self.is_proven:
-            self.relay_works()
-
-    # Stretches
-
-    def _next(self, lane: _Lane) -> _Batch | None:
-        self._release(lane)
-        held = next((held for held in lane.held if held.waiting), None)
-        if held is None:
-            held = self._take(lane)
-        if held is None:
-            return None
-        count = min(WINDOW, len(held.waiting))
-        held.open += count
-        return _Batch(held, [held.waiting.popleft() for _ in range(count)])
-
-    def _take(self, lane: _Lane) -> _Held | None:
-        now = clock.now()
-        try:
-            lease = ledger.take(self.db, lane.kind, worker=self.name, hold=self.hold, now=now)
-            if lease is None:
-                return None
-            held = _Held(lease, deque(ledger.due(self.db, lease, now=now)))
-        except DatabaseUnavailable as error:
-            log.warning("%s", error)
-            return None
-        lane.held.append(held)
-        return held if held.waiting else None
-
-    def _release(self, lane: _Lane, *, everything: bool = False) -> None:
-        for held in [held for held in lane.held if held.is_done or (everything and not held.open)]:
-            try:
-                ledger.release(self.db, held.lease, worker=self.name, now=clock.now())
-            except DatabaseUnavailable as error:
-                log.warning("%s", error)
-            else:
-                lane.held.remove(held)
+        self.in_groups = True  # until the relay shows that it does not mean its PIPELINING
 
     def template(self, letter_id: int, lease: Lease) -> Template:
         """The letter encoded once; a few are kept, since stretches of one mailing come together."""
@@ -220,7 +129,30 @@ class _Sender:
         """Whether we are waiting before we try the relay again; no attempt is spent meanwhile."""
         return asyncio.get_running_loop().time() < self.broken_until
 
+    def listen(self, lease: Lease, outcome: Outcome) -> None:
+        """Stop a mailing of an issue that is refused again and again, and say why."""
+        if lease.kind != "issue":
+            return
+        alarm = self.alarms.get(lease.mailing_id)
+        if alarm is None:
+            alarm = self.alarms[lease.mailing_id] = Alarm()
+        if why := alarm.hear(outcome):
+            del self.alarms[lease.mailing_id]
+            log.warning("Mailing %s is paused. %s", lease.mailing_id, why)
+            with contextlib.suppress(Refused, DatabaseUnavailable):
+                mailings.pause(self.db, lease.mailing_id, why=why, now=clock.now())
+
+    def watch(self, outcome: Outcome) -> None:
+        """Learn from what became of a letter whether the relay works."""
+        if outcome.kind in ("unreached", "uncertain"):
+            self.relay_failed(RelayUnavailable(f"The relay hung up on us: {outcome.reply}"))
+        elif not self.is_proven:
+            self.failures, self.broken_until, self.is_proven = 0, 0.0, True
+            with contextlib.suppress(DatabaseUnavailable):
+                ledger.relay_works(self.db, self.relay_name)
+
     def relay_failed(self, error: RelayUnavailable) -> None:
+        """Leave the relay alone for a while, longer each time."""
         now = asyncio.get_running_loop().time()
         if self.is_relay_broken:
             return
@@ -236,13 +168,28 @@ class _Sender:
             log.warning("%s", trouble)
             self.broken_until = now + 1
 
-    def relay_works(self) -> None:
-        """Forget that the relay failed."""
-        self.failures, self.broken_until, self.is_proven = 0, 0.0, True
-        with contextlib.suppress(DatabaseUnavailable):
-            ledger.relay_works(self.db, self.relay_name)
-
     # Time
+
+    async def poll(self, working: Sequence[asyncio.Task[None]]) -> None:
+        """Look for letters that have become due, until told to stop; then see the work out.
+
+        A relay that still says nothing after a while keeps its letters: they are uncertain.
+        """
+        while not self.stop.is_set():
+            self.look()
+            await self.pause(POLL_SECONDS)
+        for connection in self.connections:
+            connection.wake()
+        _, silent = await asyncio.wait(working, timeout=DRAIN_SECONDS)
+        for task in silent:
+            task.cancel()
+
+    def look(self) -> None:
+        """Give back what is done, take what is due, and tell the connections that wait."""
+        for lane in self.lanes:
+            lane.release(everything=self.is_relay_broken)
+        for connection in self.connections:
+            connection.refill()
 
     async def tend(self, chores: Sequence[Chore], *, until_done: bool) -> None:
         """Keep our leases, and do the chores, until told to stop."""
@@ -262,128 +209,165 @@ class _Sender:
                         self.stop.set()
                 except DatabaseUnavailable as error:
                     log.warning("%s", error)
-                await self._pause(POLL_SECONDS if until_done else 1)
+                await self.pause(POLL_SECONDS if until_done else 1)
         finally:
             with contextlib.suppress(DatabaseUnavailable):
                 ledger.sign_out(self.db, self.name, now=clock.now())
 
-    async def _pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not when we are told to stop."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), seconds)
 
 
+@dataclass(slots=True, eq=False)
+class _Handed(Envelope):
+    """A letter that is `sending` on disk, ready for the relay."""
+
+    stretch: Stretch
+    delivery: Delivery
+
+
 class _Connection:
-    """One place at the relay: opened when there is something to send, closed when there is not."""
+    """One place at the relay, and the few letters that are handed over to it.
 
-    def __init__(self, sender: _Sender) -> None:
+    Opened when there is something to send, closed when there has been nothing for a while.
+    """
+
+    def __init__(self, sender: _Sender, lane: Stretches) -> None:
         self.sender = sender
-        self.conversation: smtp.Conversation | None = None
-        self.opened_at = 0.0
-        self.used_at = 0.0
+        self.lane = lane
+        self.ready: deque[tuple[Stretch, Delivery]] = deque()
+        self.marked = 0  # letters of ours that are `sending` on disk, or are about to be
+        self.is_asking = False
+        self.waiter: asyncio.Future[None] | None = None
 
-    async def is_ready(self) -> bool:
-        """Open the connection if need be; False while the relay cannot be reached."""
-        now = asyncio.get_running_loop().time()
-        if self.conversation and (
-            not self.conversation.is_open or now - self.opened_at > REUSE_SECONDS
-        ):
-            await self.close()
-        if self.conversation is None:
-            if self.sender.is_relay_broken:
-                return False
-            try:
-                self.conversation = await smtp.connect(self.sender.relay)
-            except RelayUnavailable as error:
-                self.sender.relay_failed(error)
-                return False
-            self.opened_at = now
-        return True
+    async def run(self) -> None:
+        """Keep a conversation going while there are letters, until the sender stops."""
+        try:
+            while not self.sender.stop.is_set():
+                if await self._wait():
+                    await self._converse()
+        finally:
+            await self.sender.book.written()  # what we asked for last may be granted now
+            self._hand_back("The sender stopped before this letter.")
+            await self.sender.book.written()
+            self.lane.release(everything=self.sender.stop.is_set())
 
-    async def send(self, lease: Lease, letter: Delivery) -> Outcome:
-        """Hand one letter over; what became of it. Never raises for what a server says."""
-        if self.conversation is None or not self.conversation.is_open:
-            return Outcome(kind="unreached", reply="The connection was lost before this letter.")
-        self.used_at = asyncio.get_running_loop().time()
-        template = self.sender.template(letter.letter_id, lease)
-        return await self.conversation.send(
-            sender=envelope_sender(self.sender.settings, letter.id),
-            recipient=letter.address,
-            message=template.message(
-                delivery=letter.id,
-                recipient=letter.recipient,
-                address=letter.address,
-                name=letter.name,
-            ),
-        )
-
-    async def rest(self) -> None:
-        """Hang up when there has been nothing to send for a while."""
-        idle = asyncio.get_running_loop().time() - self.used_at
-        if self.conversation is not None and idle > IDLE_SECONDS:
-            await self.close()
-
-    async def close(self) -> None:
-        conversation, self.conversation = self.conversation, None
-        if conversation is not None:
+    async def _converse(self) -> None:
+        if self.sender.is_relay_broken:
+            self._hand_back("The relay does not answer.")
+            return
+        try:
+            conversation = await smtp.connect(self.sender.relay, in_groups=self.sender.in_groups)
+        except RelayUnavailable as error:
+            self.sender.relay_failed(error)
+            self._hand_back(str(error))
+            return
+        self.closes_at = asyncio.get_running_loop().time() + REUSE_SECONDS
+        try:
+            await conversation.work(self)
+            self.sender.in_groups = self.sender.in_groups and conversation.takes_groups
+        finally:
             await conversation.quit()
 
+    # Letters for the conversation
 
-class _Book:
-    """Group commit: whatever all connections have to write at one moment is one transaction."""
+    def next_nowait(self) -> _Handed | None:
+        """The next letter, if one is handed over already."""
+        if not self.ready:
+            self.refill()
+            return None
+        stretch, delivery = self.ready.popleft()
+        self.refill()
+        return self._handed(stretch, delivery)
 
-    def __init__(self, db: Database, worker: str) -> None:
-        self.db = db
-        self.worker = worker
-        self.settled: list[tuple[Sequence[Settled], Callable[[], None]]] = []
-        self.wanted: list[tuple[Lease, Sequence[Delivery], asyncio.Future[list[Delivery]]]] = []
-        self.flushing: asyncio.TimerHandle | asyncio.Handle | None = None
-        self.idle = asyncio.Event()
-        self.idle.set()
+    async def next(self) -> _Handed | None:
+        """The next letter; None when the line should be closed."""
+        loop = asyncio.get_running_loop()
+        until = min(loop.time() + IDLE_SECONDS, self.closes_at)
+        while not self.ready and loop.time() < until:
+            if not await self._wait():
+                return None
+        return self.next_nowait()
 
-    async def hand_over(self, lease: Lease, letters: Sequence[Delivery]) -> list[Delivery]:
-        """The letters that are `sending` on disk now, and may be sent."""
-        granted: asyncio.Future[list[Delivery]] = asyncio.get_running_loop().create_future()
-        self.wanted.append((lease, letters, granted))
-        self._schedule()
-        return await granted
+    def settle(self, handed: Envelope, outcome: Outcome) -> None:
+        """Write down what became of a letter."""
+        assert isinstance(handed, _Handed)  # noqa: S101 - we get back what we gave
+        self.sender.watch(outcome)
+        self.sender.listen(handed.stretch.lease, outcome)
+        self._settle(handed.stretch, handed.delivery, outcome)
 
-    def settle(self, settled: Sequence[Settled], *, then: Callable[[], None]) -> None:
-        """Record outcomes with the next transaction, and call `then` when they are on disk."""
-        self.settled.append((settled, then))
-        self._schedule()
+    def _settle(self, stretch: Stretch, delivery: Delivery, outcome: Outcome) -> None:
+        def written() -> None:
+            stretch.open -= 1
+            self.marked -= 1
+            self.refill()
 
-    async def written(self) -> None:
-        """Wait until everything settled is on disk."""
-        await self.idle.wait()
+        self.sender.book.settle(Settled(stretch.lease, delivery, outcome), then=written)
 
-    def _schedule(self, *, after: float = 0) -> None:
-        self.idle.clear()
-        if self.flushing is None:
-            loop = asyncio.get_running_loop()
-            self.flushing = (
-                loop.call_later(after, self._flush) if after else loop.call_soon(self._flush)
-            )
+    def _handed(self, stretch: Stretch, delivery: Delivery) -> _Handed:
+        template = self.sender.template(delivery.letter_id, stretch.lease)
+        return _Handed(
+            sender=envelope_sender(self.sender.settings, delivery.id),
+            recipient=delivery.address,
+            message=template.message(
+                delivery=delivery.id,
+                recipient=delivery.recipient,
+                address=delivery.address,
+                name=delivery.name,
+            ),
+            stretch=stretch,
+            delivery=delivery,
+        )
 
-    def _flush(self) -> None:
-        self.flushing = None
-        settled, wanted = self.settled, self.wanted
-        now = clock.now()
-        try:
-            with self.db.write(durable=True) as tx:
-                ledger.settle(tx, [one for many, _ in settled for one in many], now=now)
-                granted = [
-                    ledger.hand_over(tx, lease, letters, worker=self.worker, now=now)
-                    for lease, letters, _ in wanted
-                ]
-        except DatabaseUnavailable as error:
-            # The letters are sent; their record waits here until the database takes it.
-            log.warning("%s", error)
-            self._schedule(after=1)
+    def _hand_back(self, why: str) -> None:
+        """What is handed over to us and will not be sent goes back, at no cost."""
+        while self.ready:
+            self._settle(*self.ready.popleft(), Outcome("unreached", why))
+
+    # Hand-over
+
+    def refill(self) -> None:
+        """Ask for a few more letters, unless as many as may be in doubt are ours already."""
+        if (
+            self.is_asking
+            or self.marked > WINDOW - STEP
+            or self.sender.stop.is_set()
+            or self.sender.is_relay_broken
+        ):
             return
-        self.settled, self.wanted = [], []
-        self.idle.set()
-        for _, then in settled:
-            then()
-        for (_, _, future), letters in zip(wanted, granted, strict=True):
-            if not future.done():
-                future.set_result(letters)
+        dealt = self.lane.deal(STEP)
+        if dealt is None:
+            if self.ready or not self.lane.take():
+                return
+            dealt = self.lane.deal(STEP)
+            if dealt is None:
+                return
+        stretch, letters = dealt
+        self.is_asking = True
+        self.marked += len(letters)
+
+        def granted(handed: list[Delivery]) -> None:
+            self.is_asking = False
+            self.marked -= len(letters) - len(handed)
+            stretch.open -= len(letters) - len(handed)
+            self.ready.extend((stretch, delivery) for delivery in handed)
+            self.wake()
+            self.refill()
+
+        self.sender.book.hand_over(stretch.lease, letters, then=granted)
+
+    def wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def _wait(self) -> bool:
+        """Wait for something to send; False when there is nothing and the sender stops."""
+        if not self.ready:
+            self.refill()
+            if self.sender.stop.is_set() and not self.is_asking:
+                return False
+            self.waiter = asyncio.get_running_loop().create_future()
+            await self.waiter
+        return bool(self.ready)

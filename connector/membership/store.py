@@ -24,6 +24,14 @@ AUDIENCE = """
      ORDER BY subscribers.id
 """
 
+# Those of the audience who joined, or came back, since :since.
+NEWCOMERS = f"""
+    SELECT people.* FROM ({AUDIENCE}) AS people
+     WHERE EXISTS (SELECT 1 FROM consents
+                    WHERE consents.subscriber_id = people.recipient AND consents.at >= :since
+                      AND consents.what IN ('confirmed', 'imported', 'added', 'resubscribed'))
+"""
+
 MEMBERSHIP = "SELECT subscriber_id, tier, kind, started_at, ends_at FROM memberships"
 
 

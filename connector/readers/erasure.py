@@ -22,6 +22,12 @@ def is_erased(connection: Connection, settings: Settings, email_key: str) -> boo
     return any(store.is_erased(connection, proof) for proof in _proofs(settings, email_key))
 
 
+def erased_at(connection: Connection, settings: Settings, email_key: str) -> int | None:
+    """When an address was erased; None when it was not, or has come back since."""
+    times = (store.erased_at(connection, proof) for proof in _proofs(settings, email_key))
+    return next((at for at in times if at is not None), None)
+
+
 def _proofs(settings: Settings, email_key: str) -> list[str]:
     """One for each signing key, newest first, so that a changed key forgets no erasure."""
     return [Keys((secret,)).tag("erased", email_key) for secret in settings.keys.secrets]

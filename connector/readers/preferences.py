@@ -10,6 +10,8 @@ from connector import clock
 from connector.database import Connection, Database
 from connector.delivery import mailings
 from connector.delivery import store as ledger
+from connector.delivery.bounce import Inbound
+from connector.delivery.decision import Decision
 from connector.errors import NotFound, Refused
 from connector.readers import erasure, store
 from connector.readers.subscriber import (
@@ -128,6 +130,12 @@ def export(db: Database, recipient: int) -> dict[str, Any]:
             ],
             "membership": _membership(store.membership(connection, found.id)),
             "letters": [_letter(row) for row in ledger.deliveries_to(connection, found.email_key)],
+            "decisions": [
+                _decided(one) for one in ledger.decisions_to(connection, found.email_key)
+            ],
+            "returned": [
+                _returned(one) for one in ledger.inbound_about(connection, found.email_key)
+            ],
             "suppression": _suppression(connection, found.email_key),
         }
 
@@ -198,6 +206,25 @@ def _letter(row: tuple[Any, ...]) -> dict[str, Any]:
         "attempts": attempts,
         "settled_at": _time(settled_at),
         "reply": reply,
+    }
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    return {
+        "what": decision.what,
+        "was": decision.was,
+        "reply": decision.reply,
+        "at": _time(decision.at),
+    }
+
+
+def _returned(report: Inbound) -> dict[str, Any]:
+    return {
+        "kind": report.kind,
+        "status": report.status,
+        "detail": report.detail,
+        "effect": report.effect,
+        "at": _time(report.received_at),
     }
 
 

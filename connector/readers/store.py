@@ -188,6 +188,13 @@ def is_erased(connection: Connection, proof: str) -> bool:
     return found is not None
 
 
+def erased_at(connection: Connection, proof: str) -> int | None:
+    found: int | None = connection.value(
+        "SELECT at FROM erasures WHERE proof = :proof", proof=proof
+    )
+    return found
+
+
 def has_erasures(connection: Connection) -> bool:
     return connection.value("SELECT 1 FROM erasures LIMIT 1") is not None
 

@@ -10,9 +10,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute, Route
 
 from connector.database import Database
+from connector.delivery import sns
+from connector.delivery.sns import Fetch, Topic
 from connector.errors import ConnectorError
 from connector.settings import Settings
-from connector.web import account, public, refusals, site, tray
+from connector.web import account, hooks, public, refusals, site, tray
 from connector.web.cache import PageMemory
 from connector.web.guard import Guard
 from connector.web.site import has_tray
@@ -66,6 +68,9 @@ ACCOUNT: list[BaseRoute] = [
     ),
     Route("/goodbye", account.goodbye, name="goodbye"),
 ]
+HOOKS: list[BaseRoute] = [
+    Route("/hooks/{provider}", hooks.receive, methods=["POST"], name="hook"),
+]
 TRAY: list[BaseRoute] = [
     Route("/tray", tray.letters, name="tray"),
     Route("/tray/{letter:int}", tray.letter, name="tray:letter"),
@@ -75,15 +80,18 @@ TRAY: list[BaseRoute] = [
 ]
 
 
-def create_app(settings: Settings, db: Database, *, remembers: bool = True) -> Starlette:
+def create_app(
+    settings: Settings, db: Database, *, fetch: Fetch = sns.fetch, remembers: bool = True
+) -> Starlette:
     """The site of one publication. `db` stays its owner's to close.
 
-    Unless it `remembers`, every page is made anew, however soon it is asked for again.
+    `fetch` asks Amazon for the certificates that prove its reports. Unless it `remembers`,
+    every page is made anew, however soon it is asked for again.
     """
     hosts = trusted_hosts(settings)
     memory = [Middleware(PageMemory, db=db, hosts=frozenset(hosts))] if remembers else []
     app = Starlette(
-        routes=[*PUBLIC, *ACCOUNT, *(TRAY if has_tray(settings) else [])],
+        routes=[*PUBLIC, *ACCOUNT, *HOOKS, *(TRAY if has_tray(settings) else [])],
         middleware=[
             *memory,
             Middleware(Guard, settings=settings, refuse=refusals.answer),
@@ -98,6 +106,7 @@ def create_app(settings: Settings, db: Database, *, remembers: bool = True) -> S
     # Starlette would send people to the host they named; refusals.py sends them to a path.
     app.router.redirect_slashes = False
     app.state.site = site.build(settings, db)
+    app.state.topic = Topic(settings.hooks.ses_topic, fetch)
     return app
 
 

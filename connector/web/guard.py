@@ -20,6 +20,10 @@ SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 # A link in these is its own proof: whoever has it may act, and nobody else can guess it.
 TOKENS = ("/confirm/", "/unsubscribe/", "/preferences/")
 UNSUBSCRIBE = "/unsubscribe/"
+# Mail providers post here; each request proves by itself who sent it.
+HOOKS = "/hooks/"
+# SendGrid reports up to 768 kB at once.
+LARGEST_REPORT = 1024 * 1024
 UNINDEXED = (*TOKENS, "/tray")
 CONTENT = {
     "default-src": "'none'",
@@ -60,12 +64,12 @@ class Guard:
             response = await self._refuse(Request(scope), refusal)
             await response(scope, receive, guarded)
         else:
-            await self._app(scope, _limited(receive), guarded)
+            await self._app(scope, _limited(receive, largest(scope["path"])), guarded)
 
     def _refusal(self, scope: Scope) -> HTTPException | None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
+        if not length.isdecimal() or int(length) > largest(scope["path"]):
             return HTTPException(413)
         if scope["method"] not in SAFE and not _is_from_here(
             scope["path"], headers, self._settings
@@ -100,7 +104,7 @@ def policy(**changes: str) -> str:
 def _is_from_here(path: str, headers: Headers, settings: Settings) -> bool:
     """Whether a post may act: sent by a page of ours, or not by a browser at all."""
     # RFC 8058, 3.2: the mail program posts without cookie, origin or referrer.
-    if path.startswith(UNSUBSCRIBE):
+    if path.startswith((UNSUBSCRIBE, HOOKS)):
         return True
     if site := headers.get("sec-fetch-site"):
         return site in ("same-origin", "none")
@@ -121,7 +125,12 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _limited(receive: Receive) -> Receive:
+def largest(path: str) -> int:
+    """How much may be posted here, in bytes."""
+    return LARGEST_REPORT if path.startswith(HOOKS) else LARGEST_BODY
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """The same body, until it proves larger than it may be; for bodies of no stated length."""
     seen = 0
 
@@ -129,7 +138,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > LARGEST_BODY:
+        if seen > most:
             raise HTTPException(413)
         return message
 

@@ -34,7 +34,7 @@ def line(said: Said, name: str) -> str:
 def test_the_doctor_finds_what_is_in_order(connector: Connector, root: Path, db: Database) -> None:
     with FakeRelay().in_thread() as relay:
         sender.relayed(root, relay)
-        said = connector("doctor")
+        said = connector("doctor", "--nameserver", "127.0.0.1:1")
 
     assert (said.code, said.err) == (0, "")
     for name in ("The database", "The disk", "The signing key", "The site's address", "The relay"):

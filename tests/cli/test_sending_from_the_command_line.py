@@ -201,7 +201,7 @@ def test_a_wrong_password_is_one_sentence_and_the_letters_wait(
         through(issue.parent.parent, relay.relay().port, user="ines")
 
         said = connector("publish", issue, "--yes")
-        doctor = connector("doctor")
+        doctor = connector("doctor", "--nameserver", "127.0.0.1:1")
         call_off(db)
 
     assert "The relay refused user “ines”" in said.error

@@ -220,11 +220,15 @@ class _Session:
             self.mail = command
 
     async def address(self, command: str) -> None:
-        if await self.reply("RCPT", "250 2.1.5 ok", to=address_in(command)):
+        told = "250 2.1.5 ok" if self.mail else "503 5.5.1 MAIL first"
+        if await self.reply("RCPT", told, to=address_in(command)):
             self.rcpts.append(command)
 
-    async def forget(self, _command: str) -> None:
+    def forget_quietly(self) -> None:
         self.mail, self.rcpts = "", []
+
+    async def forget(self, _command: str) -> None:
+        self.forget_quietly()
         await self.reply("RSET", "250 2.0.0 ok")
 
     async def leave(self, _command: str) -> None:
@@ -254,7 +258,12 @@ class _Session:
         told = "354 go ahead" if self.rcpts else "554 5.5.1 no valid recipients"
         if not await self.reply("DATA", told, to=to):
             return
-        wire = (await self.reader.readuntil(b"\r\n.\r\n"))[:-3]
+        wire = await self.reader.readuntil(b"\r\n")
+        if wire == b".\r\n":  # nothing at all, from a client that has nobody to send to
+            await self.reply("CONTENT", "554 5.5.1 no valid recipients", to=to)
+            self.forget_quietly()
+            return
+        wire = (wire + await self.reader.readuntil(b"\r\n.\r\n"))[:-3]
         letter = Received(
             self.mail, tuple(self.rcpts), wire, self.hello, self.user, is_tls=self.is_tls
         )

@@ -50,6 +50,8 @@ def test_a_member_sees_everything(db: Database, people: People, visitor: Visitor
                 "reply": "",
             }
         ],
+        "decisions": [],
+        "returned": [],
         "suppression": None,
     }
     assert json.loads(json.dumps(held)) == held

@@ -1,9 +1,12 @@
 """kill -9 of the sender at random points: nobody is lost, and nobody gets two by themselves."""
 
+import contextlib
 import random
 import signal
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from connector.database import Database
 from tests.delivery import post
@@ -17,19 +20,26 @@ CONNECTIONS = 4
 WINDOW = 4  # letters of one connection that may be in doubt when a sender dies
 
 
-def test_twenty_kills_in_a_mailing_of_two_thousand(db: Database, root: Path, now: int) -> None:
+@pytest.mark.parametrize("senders", [1, 3])
+def test_twenty_kills_in_a_mailing_of_two_thousand(
+    db: Database, root: Path, now: int, senders: int
+) -> None:
     mailing = post.mail(db, LETTERS, now=post_now())
     random_but_the_same = random.Random(now)  # noqa: S311 - no secret hangs on it
     points = sorted(random_but_the_same.sample(range(LETTERS - 200), KILLS))
 
-    with FakeRelay().in_thread() as relay:
+    with FakeRelay().in_thread() as relay, contextlib.ExitStack() as at_the_end:
         sender.relayed(root, relay, connections=CONNECTIONS)
+        alive = [at_the_end.enter_context(sender.running(root)) for _ in range(senders)]
         for point in points:
-            _kill_at(root, relay, point)
-        with sender.running(root) as last:
-            until(lambda: post.look(db, mailing).finished_at, "the mailing to finish", seconds=120)
-            last.terminate()
-            assert last.wait(30) == 0
+            _wait_for(relay, point)
+            alive.pop(random_but_the_same.randrange(senders)).kill()
+            alive.append(at_the_end.enter_context(sender.running(root)))
+        until(lambda: post.look(db, mailing).finished_at, "the mailing to finish", seconds=120)
+        for one in alive:
+            one.terminate()
+        # The youngest may not have begun, and ends as any program does.
+        assert {one.wait(30) for one in alive} <= {0, -signal.SIGTERM}
 
     counts = post.counts(db, mailing)
     with db.read() as connection:
@@ -68,14 +78,8 @@ def test_a_sender_asked_to_stop_leaves_nothing_in_doubt(db: Database, root: Path
     assert max(Counter(relay.recipients).values()) == 1
 
 
-def _kill_at(root: Path, relay: FakeRelay, point: int) -> None:
-    with sender.running(root) as process:
-        until(
-            lambda: len(relay.received) >= point or process.poll() is not None,
-            f"letter {point}",
-        )
-        assert process.poll() is None
-        process.kill()
+def _wait_for(relay: FakeRelay, point: int) -> None:
+    until(lambda: len(relay.received) >= point, f"letter {point}")
 
 
 def _message_id(wire: bytes) -> bytes:
