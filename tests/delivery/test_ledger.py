@@ -1,10 +1,14 @@
 """What senders do with deliveries, one move at a time."""
 
+import sys
+
 import pytest
 
 from connector.clock import DAY, HOUR, MINUTE, SECOND
 from connector.database import Database
+from connector.database.sqlite import LINUX_BOOT
 from connector.delivery import ledger, mailings, store
+from connector.delivery.mailing import LEASE_SIZE
 from connector.delivery.outcome import Outcome
 from tests.delivery import post
 
@@ -160,6 +164,41 @@ def test_what_a_dead_sender_had_handed_over_is_uncertain_and_the_rest_goes_on(
 
     assert post.counts(db, mailing) == {"queued": 3, "uncertain": 2}
     assert ledger.due(db, taken_over, now=later) == letters[2:]
+
+
+def test_after_a_loss_of_power_a_whole_stretch_in_hand_is_uncertain_and_no_other(
+    db: Database, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailing = post.mail(db, LEASE_SIZE + 100, now=now)
+    post.take(db, now=now, worker="anna")
+
+    monkeypatch.setattr(db, "boot", "the machine after it came back")
+    ledger.take(db, "issue", worker="boris", hold=post.HOLD, now=now + post.HOLD)
+    later = ledger.take(db, "issue", worker="boris", hold=post.HOLD, now=now + post.HOLD)
+
+    assert later is not None
+    assert post.counts(db, mailing) == {"uncertain": LEASE_SIZE, "queued": 100}
+
+
+def test_a_stretch_given_back_before_the_power_went_is_sent_as_usual(
+    db: Database, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailing = post.mail(db, 3, now=now)
+    lease = post.take(db, now=now, worker="anna")
+    ledger.release(db, lease, worker="anna", now=now)
+
+    monkeypatch.setattr(db, "boot", "the machine after it came back")
+    again = post.take(db, now=now, worker="boris")
+
+    assert len(ledger.due(db, again, now=now)) == 3
+    assert post.counts(db, mailing) == {"queued": 3}
+
+
+def test_this_machine_can_tell_its_own_boot(db: Database) -> None:
+    if not LINUX_BOOT.exists() and sys.platform != "darwin":
+        assert db.boot == "", "so that every commit is synced instead"
+    else:
+        assert db.boot
 
 
 def test_uncertain_letters_are_never_due_again(db: Database, now: int) -> None:
