@@ -20,7 +20,6 @@ from connector.delivery.encoding import (
     fold,
     header_address,
     mailbox,
-    needs_smtputf8,
     on_the_wire,
     phrase,
     quoted_printable,
@@ -32,16 +31,6 @@ from connector.settings import Settings
 
 if TYPE_CHECKING:
     from connector.delivery.dkim import Seal
-
-__all__ = [
-    "Template",
-    "envelope_sender",
-    "is_message_of",
-    "needs_smtputf8",
-    "on_the_wire",
-    "quoted_printable",
-    "read_verp",
-]
 
 Kind = Literal["issue", "notice"]
 Part = Literal["header", "text", "html"]

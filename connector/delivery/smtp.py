@@ -220,6 +220,7 @@ class Conversation:
         """Say goodbye and hang up; harmless on a line that is already dead."""
         if self._replies:
             await self._replies.quit(GOODBYE_SECONDS)
+            return
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await self._client.quit(timeout=GOODBYE_SECONDS)
         self._client.close()

@@ -39,6 +39,11 @@ class Stretches:
         self._worker = worker
         self._hold = hold
         self._held: list[Stretch] = []
+        self._is_dry = False
+
+    def look_again(self) -> None:
+        """Let the next `take` ask the database, although nothing was due a moment ago."""
+        self._is_dry = False
 
     def deal(self, count: int) -> tuple[Stretch, list[Delivery]] | None:
         """Up to `count` letters of one stretch, open from now on; None when none may go now."""
@@ -53,11 +58,18 @@ class Stretches:
         return stretch, dealt
 
     def take(self) -> bool:
-        """Hold one more stretch, if one is due; whether it has letters that may go now."""
+        """Hold one more stretch, if one is due; whether it has letters that may go now.
+
+        Once nothing is due it does not ask again before `look_again`: every connection of a
+        lane comes here whenever it has nothing to send.
+        """
+        if self._is_dry:
+            return False
         now = clock.now()
         try:
             lease = ledger.take(self._db, self.kind, worker=self._worker, hold=self._hold, now=now)
             if lease is None:
+                self._is_dry = True
                 return False
             stretch = Stretch(lease, deque(ledger.due(self._db, lease, now=now)))
         except DatabaseUnavailable as error:

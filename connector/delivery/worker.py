@@ -144,6 +144,8 @@ class _Sender:
 
     def watch(self, outcome: Outcome) -> None:
         """Learn from what became of a letter whether the relay works."""
+        if self.stop.is_set():  # a line we cut ourselves says nothing about the relay
+            return
         if outcome.kind in ("unreached", "uncertain"):
             self.relay_failed(RelayUnavailable(f"The relay hung up on us: {outcome.reply}"))
         elif not self.is_proven:
@@ -188,8 +190,10 @@ class _Sender:
         """Give back what is done, take what is due, and tell the connections that wait."""
         for lane in self.lanes:
             lane.release(everything=self.is_relay_broken)
+            lane.look_again()
         for connection in self.connections:
             connection.refill()
+            connection.wake()  # so that one that has been idle for long hangs up
 
     async def tend(self, chores: Sequence[Chore], *, until_done: bool) -> None:
         """Keep our leases, and do the chores, until told to stop."""
@@ -286,9 +290,8 @@ class _Connection:
         """The next letter; None when the line should be closed."""
         loop = asyncio.get_running_loop()
         until = min(loop.time() + IDLE_SECONDS, self.closes_at)
-        while not self.ready and loop.time() < until:
-            if not await self._wait():
-                return None
+        while not self.ready and loop.time() < until and not self._is_over:
+            await self._wait()
         return self.next_nowait()
 
     def settle(self, handed: Envelope, outcome: Outcome) -> None:
@@ -362,11 +365,16 @@ class _Connection:
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the sender stops, and nothing we asked for is still to come."""
+        return self.sender.stop.is_set() and not self.is_asking
+
     async def _wait(self) -> bool:
-        """Wait for something to send; False when there is nothing and the sender stops."""
+        """Wait for something to send, a poll at most; whether there is something."""
         if not self.ready:
             self.refill()
-            if self.sender.stop.is_set() and not self.is_asking:
+            if self._is_over:
                 return False
             self.waiter = asyncio.get_running_loop().create_future()
             await self.waiter

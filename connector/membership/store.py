@@ -53,17 +53,6 @@ def live(connection: Connection, *, now: int) -> list[Membership]:
     )
 
 
-def count_live(connection: Connection, *, now: int) -> int:
-    found: int = connection.value(
-        """
-        SELECT count(*) FROM memberships
-         WHERE started_at <= :now AND (ends_at IS NULL OR ends_at > :now)
-        """,
-        now=now,
-    )
-    return found
-
-
 def insert(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
     """Complimentary memberships for whoever has none; the number given."""
     return tx.many(

@@ -16,8 +16,9 @@ from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 
 from connector.delivery import links, smtp
+from connector.delivery.encoding import needs_smtputf8
 from connector.delivery.letter import Letter
-from connector.delivery.mime import Template, envelope_sender, needs_smtputf8, read_verp
+from connector.delivery.mime import Template, envelope_sender, read_verp
 from connector.settings import Settings
 from connector.signing import Keys
 from tests.conftest import NOW

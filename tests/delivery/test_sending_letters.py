@@ -363,3 +363,28 @@ def test_a_silent_relay_does_not_keep_a_sender_from_stopping(
     asyncio.run(run())
 
     assert post.counts(db, mailing) == {"sent": 2, "uncertain": 1, "queued": 2}
+    with db.read() as connection:
+        assert connection.value("SELECT count(*) FROM relays") == 0, "we hung up, not the relay"
+
+
+def test_a_connection_with_nothing_to_send_hangs_up(
+    db: Database, configured: Settings, fake: FakeRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.1)
+    post.mail(db, 1, now=clock.now())
+
+    async def run() -> None:
+        async with fake:
+            stop = asyncio.Event()
+            here = relayed(configured, fake, connections=1)
+            sender = asyncio.create_task(worker.run(db, here, stop=stop))
+            while "QUIT" not in fake.commands:
+                await asyncio.sleep(0.01)
+            assert not sender.done()
+            stop.set()
+            await sender
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+    with db.read() as connection:
+        assert connection.value("SELECT count(*) FROM relays") == 0
