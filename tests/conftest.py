@@ -1,5 +1,6 @@
 """What every test can ask for: a publication of its own, its database, and a clock that stands still."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from connector.membership import complimentary
 from connector.readers import preferences, signup
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
+from tests import clusters
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -32,6 +34,43 @@ address = "12 Harbour Row, Port Ellery"
 """
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # one server for all processes of this run
+        clusters.reserve()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        clusters.remove()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever needs a database is tested on both engines, unless it is about one of them."""
+    if "engine" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only")
+        engines = only.args if only else clusters.ENGINES
+        metafunc.parametrize("engine", engines, indirect=True)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """`sqlite` or `postgres`: the engine whose new, empty database this test gets."""
+    if request.param == "sqlite":
+        yield request.param
+        return
+    with clusters.database() as url:
+        monkeypatch.setenv("CONNECTOR_DATABASE", url)
+        yield request.param
+
+
+@pytest.fixture(autouse=True)
+def _engine_first(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are read from the environment, so it is told before anybody reads it."""
+    monkeypatch.delenv("CONNECTOR_DATABASE", raising=False)
+    if "engine" in request.fixturenames:
+        request.getfixturevalue("engine")
+
+
 @pytest.fixture
 def now() -> int:
     return NOW
@@ -47,7 +86,10 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def configured(root: Path) -> Settings:
-    return settings.load(root, {"CONNECTOR_SECRET": "a test's own secret, long enough to be one"})
+    environment = {"CONNECTOR_SECRET": "a test's own secret, long enough to be one"}
+    if url := os.environ.get("CONNECTOR_DATABASE"):
+        environment["CONNECTOR_DATABASE"] = url
+    return settings.load(root, environment)
 
 
 @pytest.fixture
@@ -56,7 +98,7 @@ def environment(root: Path) -> jinja2.Environment:
 
 
 @pytest.fixture
-def db(configured: Settings) -> Iterator[Database]:
+def db(engine: str, configured: Settings) -> Iterator[Database]:
     opened = database.open(configured.database)
     yield opened
     opened.close()

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
+BUSY_SECONDS = 30  # how long a writer waits for the one before
+
 
 class Connection(Protocol):
     """A consistent view of the database for as long as it is held."""
@@ -53,15 +55,23 @@ class Database(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """A consistent view; raises DatabaseUnavailable."""
 
-    def write(self, *, durable: bool = False) -> AbstractContextManager[Transaction]:
+    def write(
+        self, *, durable: bool = False, side_by_side: bool = False
+    ) -> AbstractContextManager[Transaction]:
         """The only way to change anything: begins at once, commits at the end, or undoes it all.
+
+        One at a time: what is read in it stays true until it commits. With `side_by_side`
+        others may write meanwhile, so each statement must itself name the state it moves from.
 
         With `durable` the commit (and every earlier one) is on disk when this returns, so
         that a loss of power cannot take it back. Raises DatabaseUnavailable.
         """
 
     def copy_to(self, path: Path) -> None:
-        """A consistent copy in a new file, made while others read and write."""
+        """A consistent copy in a new file, made while others read and write.
+
+        Raises Refused, with what to use instead, where a file cannot hold it.
+        """
 
     def close(self) -> None:
         """Give back every connection."""
@@ -73,6 +83,5 @@ class Database(Protocol):
         Empty when every commit is on disk at once, or when it cannot be told.
         """
 
-    @property
-    def skip_locked(self) -> str:
-        """What a claiming SELECT ends with, so that two claimants never take the same row."""
+    def skip_locked(self, table: str) -> str:
+        """What a SELECT that claims rows of `table` ends with, so that no two take the same."""

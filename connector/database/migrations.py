@@ -4,12 +4,20 @@ Steps are portable text: `$id` is a generated primary key, `$int` a 64-bit integ
 bytes, `$strict` what makes SQLite check types. Each engine says what these are.
 """
 
+from collections.abc import Mapping
+from string import Template
 from typing import NamedTuple
 
 
 class Step(NamedTuple):
     name: str
     sql: str
+
+
+def statements(sql: str, words: Mapping[str, str]) -> list[str]:
+    """The statements of a step in the words of one engine."""
+    found = Template(sql).substitute(words).split(";\n")
+    return [statement for statement in found if statement.strip()]
 
 
 M001_SUBSCRIBERS = """

@@ -4,23 +4,27 @@ A new, empty database is set up at once. An older one is left alone until `conne
 migrate`; one made by a newer version, or by another program, is refused.
 """
 
-from string import Template
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
-from sqlite_utils import Migrations
-
-from connector.database.connection import Database
+from connector.database.connection import BUSY_SECONDS, Database
 from connector.database.migrations import STEPS, Step
-from connector.database.sqlite import BUSY_SECONDS, Sqlite, path_of
-from connector.errors import WrongSchema
+from connector.database.sqlite import Sqlite
+from connector.errors import Misconfigured, WrongSchema
 
-SET = "connector"
-WORDS = {
-    # AUTOINCREMENT: ids appear in links and Message-IDs, so one must never be used again.
-    "id": "integer PRIMARY KEY AUTOINCREMENT",
-    "int": "integer",
-    "blob": "blob",
-    "strict": "STRICT",
-}
+
+class Engine(Database, Protocol):
+    """A database, and what opening and migrating ask of it."""
+
+    cure: str
+
+    @property
+    def name(self) -> str: ...
+    def adopt(self) -> None: ...
+    def tables(self) -> list[str]: ...
+    def applied(self) -> list[str]: ...
+    def apply(self, steps: Sequence[Step]) -> list[str]: ...
 
 
 def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: A001
@@ -29,7 +33,7 @@ def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: 
     Raises Misconfigured for a URL we cannot read, WrongSchema for tables of another
     version or program, DatabaseUnavailable when it cannot be opened.
     """
-    db = Sqlite(path_of(url), busy_seconds=busy_seconds)
+    db = engine(url, busy_seconds=busy_seconds)
     try:
         applied = _refuse_strangers(db)
         db.adopt()
@@ -44,67 +48,63 @@ def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: 
 
 def upgrade(url: str) -> list[str]:
     """Open the database at `url`, bring its tables up to this version; the steps applied."""
-    db = Sqlite(path_of(url))
+    db = engine(url)
     try:
         return migrate(db)
     finally:
         db.close()
 
 
-def migrate(db: Sqlite) -> list[str]:
+def migrate(db: Engine) -> list[str]:
     """Apply every pending step; the names of those applied.
 
     Two processes at once apply each step once. Raises WrongSchema as `check` does.
     """
     _refuse_strangers(db)
-    with db.write(durable=True):
-        utils = db.utils()
-        migrations = _migrations()
-        names = [step.name for step in migrations.pending(utils)]
-        migrations.apply(utils)
-        return names
+    return db.apply(STEPS)
 
 
-def check(db: Sqlite) -> None:
+def check(db: Engine) -> None:
     """Raise WrongSchema unless the tables are exactly those of this version."""
     applied = _refuse_strangers(db)
     missing = [step.name for step in STEPS if step.name not in applied]
     if missing:
         raise WrongSchema(
-            f"The database {db.path} was made by an older version of Connector. "
+            f"The database {db.name} was made by an older version of Connector. "
             "Make a backup, then run: connector migrate"
         )
 
 
-def _refuse_strangers(db: Sqlite) -> set[str]:
+def engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """The engine a URL asks for, not looked into yet; raises Misconfigured."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and rest != "/":
+        return Sqlite(Path(rest[1:]), busy_seconds=busy_seconds)
+    if scheme in ("postgresql", "postgres"):
+        try:
+            from connector.database.postgres import Postgres
+        except ImportError as error:
+            raise Misconfigured(
+                "CONNECTOR_DATABASE names a PostgreSQL database, and the library for it is "
+                "missing. Install it with: pip install 'connector[postgres]'"
+            ) from error
+        return Postgres(url, busy_seconds=busy_seconds)
+    # Not repeated here: the address of a server may have a password in it.
+    raise Misconfigured(
+        "CONNECTOR_DATABASE: this is not a database I can open; write it like "
+        "sqlite:////srv/letters/subscribers.db or postgresql://letters@db.example.org/letters"
+    )
+
+
+def _refuse_strangers(db: Engine) -> set[str]:
     with db.read():
-        utils = db.utils()
-        tables = utils.table_names()
-        applied = {step.name for step in _migrations().applied(utils)}
+        tables, applied = db.tables(), set(db.applied())
     if tables and not applied:
-        raise WrongSchema(
-            f"The database {db.path} belongs to another program. "
-            "Name another file in CONNECTOR_DATABASE, or move this one away."
-        )
+        raise WrongSchema(f"The database {db.name} belongs to another program. {db.cure}")
     newer = applied - {step.name for step in STEPS}
     if newer:
         raise WrongSchema(
-            f"The database {db.path} was made by a newer version of Connector "
+            f"The database {db.name} was made by a newer version of Connector "
             f"({', '.join(sorted(newer))}). Install that version, or restore an older backup."
         )
     return applied
-
-
-def _migrations() -> Migrations:
-    migrations = Migrations(SET)
-    for step in STEPS:
-        _add(migrations, step)
-    return migrations
-
-
-def _add(migrations: Migrations, step: Step) -> None:
-    @migrations(name=step.name)
-    def apply(db: object) -> None:
-        for statement in Template(step.sql).substitute(WORDS).split(";\n"):
-            if statement.strip():
-                db.execute(statement)  # type: ignore[attr-defined]

@@ -6,17 +6,26 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlite_utils
+from sqlite_utils import Migrations
 
-from connector.database.connection import Row
-from connector.errors import DatabaseUnavailable, Misconfigured
+from connector.database.connection import BUSY_SECONDS, Row
+from connector.database.migrations import Step, statements
+from connector.errors import DatabaseUnavailable
 
 T = TypeVar("T")
-BUSY_SECONDS = 30
+SET = "connector"
+WORDS = {
+    # AUTOINCREMENT: ids appear in links and Message-IDs, so one must never be used again.
+    "id": "integer PRIMARY KEY AUTOINCREMENT",
+    "int": "integer",
+    "blob": "blob",
+    "strict": "STRICT",
+}
 LINUX_BOOT = Path("/proc/sys/kernel/random/boot_id")
 # https://www.sqlite.org/rescode.html: what each primary result code means to an operator.
 TROUBLE = {
@@ -35,7 +44,7 @@ TROUBLE = {
 class Sqlite:
     """A database file; `url` is `sqlite:///path`."""
 
-    skip_locked = ""  # one writer at a time: nobody else can be claiming
+    cure = "Name another file in CONNECTOR_DATABASE, or move this one away."
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
@@ -45,10 +54,18 @@ class Sqlite:
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
 
+    @property
+    def name(self) -> str:
+        """What we call it in a sentence."""
+        return str(self.path)
+
     @functools.cached_property
     def boot(self) -> str:
         # Without FULL a commit survives the death of every process, but not of the machine.
         return _boot_of_this_machine()
+
+    def skip_locked(self, table: str) -> str:  # noqa: ARG002 - each engine has its own words
+        return ""  # one writer at a time: nobody else can be claiming
 
     @contextlib.contextmanager
     def read(self) -> Iterator["_Connection"]:
@@ -64,7 +81,12 @@ class Sqlite:
                 connection.raw.rollback()
 
     @contextlib.contextmanager
-    def write(self, *, durable: bool = False) -> Iterator["_Connection"]:
+    def write(
+        self,
+        *,
+        durable: bool = False,
+        side_by_side: bool = False,  # noqa: ARG002 - a file has one writer, whatever is asked
+    ) -> Iterator["_Connection"]:
         with self._trouble():
             connection = self._connection()
             if connection.raw.in_transaction:
@@ -91,16 +113,34 @@ class Sqlite:
             self._opened.clear()
         self._local = threading.local()
 
+    # What opening and migrating need
+
     def adopt(self) -> None:
         """Keep the file as ours from now on: whoever reads and whoever writes do not wait."""
         with self._trouble():
             # It stays in the file, so it is not asked of one that may be somebody else's.
             self._connection().raw.execute("PRAGMA journal_mode=wal")
 
-    def utils(self) -> sqlite_utils.Database:
-        """This thread's connection as sqlite-utils sees it, for migrations and checks."""
-        with self._trouble():
-            return sqlite_utils.Database(self._connection().raw, execute_plugins=False)
+    def tables(self) -> list[str]:
+        """Every table in the file."""
+        with self.read():
+            return self._utils().table_names()
+
+    def applied(self) -> list[str]:
+        """The steps this database has had, oldest first."""
+        with self.read():
+            return [step.name for step in Migrations(SET).applied(self._utils())]
+
+    def apply(self, steps: Sequence[Step]) -> list[str]:
+        """Apply those of `steps` that are pending, all or none; their names."""
+        with self.write(durable=True):
+            utils, migrations = self._utils(), _migrations(steps)
+            names = [step.name for step in migrations.pending(utils)]
+            migrations.apply(utils)
+            return names
+
+    def _utils(self) -> sqlite_utils.Database:
+        return sqlite_utils.Database(self._connection().raw, execute_plugins=False)
 
     def _connection(self) -> "_Connection":
         held: _Connection | None = getattr(self._local, "connection", None)
@@ -176,6 +216,20 @@ class _Connection:
         return max(self.raw.executemany(sql, rows).rowcount, 0)
 
 
+def _migrations(steps: Sequence[Step]) -> Migrations:
+    migrations = Migrations(SET)
+    for step in steps:
+        _add(migrations, step)
+    return migrations
+
+
+def _add(migrations: Migrations, step: Step) -> None:
+    @migrations(name=step.name)
+    def apply(db: object) -> None:
+        for statement in statements(step.sql, WORDS):
+            db.execute(statement)  # type: ignore[attr-defined]
+
+
 def _boot_of_this_machine() -> str:
     with contextlib.suppress(OSError):
         return LINUX_BOOT.read_text(encoding="ascii").strip()
@@ -185,15 +239,3 @@ def _boot_of_this_machine() -> str:
             told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=5)  # noqa: S603
             return told.stdout.strip()
     return ""
-
-
-def path_of(url: str) -> Path:
-    """The file behind `sqlite:///path`; raises Misconfigured for any other scheme."""
-    scheme, _, path = url.partition(":///")
-    if scheme != "sqlite" or not path:
-        # Not repeated here: the address of a server may have a password in it.
-        raise Misconfigured(
-            "CONNECTOR_DATABASE: this is not a database I can open; "
-            "write it like sqlite:////srv/letters/subscribers.db"
-        )
-    return Path(path)

@@ -71,7 +71,11 @@ class Book:
         now = clock.now()
         try:
             # Where a loss of power can be told afterwards, the lease on disk is mark enough.
-            with self._db.write(durable=not self._db.boot) as tx:
+            # Other senders write other stretches; an address is only suppressed alone.
+            with self._db.write(
+                durable=not self._db.boot,
+                side_by_side=not any(one.outcome.suppresses for one in settled),
+            ) as tx:
                 if settled:
                     ledger.settle(tx, settled, now=now)
                 granted = self._hand_over(tx, wanted, now=now)

@@ -39,8 +39,8 @@ def take(db: Database, kind: Kind, *, worker: str, hold: int, now: int) -> Lease
     with db.read() as connection:
         if not store.is_due(connection, lane=LANES[kind], now=now):
             return None
-    with db.write(durable=True) as tx:
-        lease = store.next_lease(tx, db.skip_locked, lane=LANES[kind], now=now)
+    with db.write(durable=True, side_by_side=True) as tx:
+        lease = store.next_lease(tx, db.skip_locked("leases"), lane=LANES[kind], now=now)
         if lease is not None:
             _bury(tx, lease, boot=db.boot, now=now)
             if lease.expires_at <= now:
@@ -102,7 +102,7 @@ def release(db: Database, lease: Lease, *, worker: str, now: int) -> None:
 
 def renew(db: Database, *, worker: str, hold: int, now: int) -> None:
     """Say that this sender is alive, for `hold` milliseconds more."""
-    with db.write() as tx:
+    with db.write(side_by_side=True) as tx:
         store.renew_leases(tx, worker=worker, until=now + hold, now=now)
 
 
@@ -121,7 +121,7 @@ def too_old(kind: Kind) -> str:
 
 def sign_in(db: Database, worker: str, *, now: int) -> None:
     """Say that this sender lives; to be said again at least every `ALIVE` / 3."""
-    with db.write() as tx:
+    with db.write(side_by_side=True) as tx:
         store.upsert_sender(tx, worker, now=now)
 
 

@@ -117,7 +117,7 @@ class _Shelf:
             for letter in letters
             for recipient in letter.recipients
         ]
-        with self._db.write() as tx:
+        with self._db.write(side_by_side=True) as tx:
             store.keep_in_tray(tx, rows)
             store.trim_tray(tx, keep=KEEP)
 

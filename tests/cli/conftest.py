@@ -24,7 +24,8 @@ TEXT = "---\ntitle: The bench\npreheader: Who owns it\n---\n\nNobody owns the be
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CONNECTOR_")]:
-        monkeypatch.delenv(name)
+        if name != "CONNECTOR_DATABASE":  # the engine this test runs on
+            monkeypatch.delenv(name)
     monkeypatch.setenv("CONNECTOR_SECRET", SECRET)
 
 
@@ -46,7 +47,11 @@ def _senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def connector(
-    _senders: None, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    engine: str,
+    _senders: None,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Connector:
     """`connector("status")` in the publication's folder; nobody is at the terminal."""
 

@@ -47,7 +47,11 @@ class Said:
 
 
 def environment(**values: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONNECTOR_")}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CONNECTOR_") or name == "CONNECTOR_DATABASE"
+    }
     return clean | {"CONNECTOR_SECRET": SECRET, "PYTHONDEVMODE": ""} | values
 
 
