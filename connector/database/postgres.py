@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, LiteralString, Self, TypeVar, cast
+from typing import Any, LiteralString, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -231,7 +231,7 @@ class Postgres:
         for _ in range(POOL):
             raw = self._line()
             try:
-                cursor = raw.execute(cast("LiteralString", begin))
+                cursor = raw.execute(begin)
                 while cursor.nextset():
                     pass
                 return raw, cursor.fetchone() if cursor.description else None
@@ -246,7 +246,7 @@ class Postgres:
                 self._put(raw)
                 raise
         raw = self._line()
-        return raw, raw.execute(cast("LiteralString", begin)).fetchone()
+        return raw, raw.execute(begin).fetchone()
 
     def _line(self) -> Raw:
         """A line to the server; raises DatabaseUnavailable at once while we rest from a failure."""
@@ -376,7 +376,7 @@ class _Connection:
 @lru_cache(maxsize=1024)
 def translated(sql: str) -> LiteralString:
     """Our `:named` values as psycopg writes them; casts, literals and comments stay as they are."""
-    return cast("LiteralString", TOKENS.sub(_token, sql))
+    return TOKENS.sub(_token, sql)
 
 
 def _token(found: re.Match[str]) -> str:

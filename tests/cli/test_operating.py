@@ -75,6 +75,7 @@ def test_the_doctor_sees_a_key_that_others_can_read(
     assert f"run: chmod 600 {key}" in line(connector("doctor"), "The signing key")
 
 
+@pytest.mark.only("sqlite")
 def test_the_doctor_sees_a_database_in_trouble(
     connector: Connector, root: Path, db: Database
 ) -> None:
@@ -103,6 +104,7 @@ NEEDS_TABLES = [
 ]
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("words", NEEDS_TABLES, ids=lambda words: words[0])
 @pytest.mark.parametrize(
     ("spoil", "what"),
@@ -128,6 +130,7 @@ def test_a_database_that_is_not_of_this_version_is_refused_everywhere(
     assert not Path("x.tar.gz").exists()
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("words", [["status"], ["migrate"]])
 def test_another_programs_database_is_refused(
     connector: Connector, root: Path, words: list[str]
@@ -145,6 +148,7 @@ def test_a_database_elsewhere_is_named_when_it_cannot_be_reached(
     assert "/nowhere/letters.db cannot be opened. Check that" in connector("status").error
 
 
+@pytest.mark.only("sqlite")
 def test_a_database_that_another_program_holds_is_one_sentence(
     connector: Connector,
     issue: Path,
@@ -168,6 +172,7 @@ def test_a_database_that_another_program_holds_is_one_sentence(
     assert connector("publish", issue, "--yes").code == 0
 
 
+@pytest.mark.only("sqlite")
 def test_a_full_disk_publishes_all_or_nothing(
     root: Path, db: Database, issue: Path, readers: tuple[str, ...]
 ) -> None:
@@ -180,6 +185,7 @@ def test_a_full_disk_publishes_all_or_nothing(
     assert ledger.is_empty(db)
 
 
+@pytest.mark.only("sqlite")
 def test_a_database_that_may_only_be_read_is_one_sentence(
     root: Path, db: Database, issue: Path
 ) -> None:
@@ -196,11 +202,13 @@ def test_migrating_does_nothing_to_what_is_up_to_date(connector: Connector, db: 
     assert connector("migrate").out == "The database is up to date.\n"
 
 
+@pytest.mark.only("sqlite")
 def test_migrating_sets_up_what_is_new(connector: Connector, root: Path) -> None:
     assert connector("migrate").out.startswith("Applied m001_subscribers, ")
     assert connector("status").code == 0
 
 
+@pytest.mark.only("sqlite")
 def test_a_backup_unpacked_elsewhere_is_the_same_publication(
     connector: Connector,
     tmp_path_factory: pytest.TempPathFactory,
@@ -241,6 +249,7 @@ def _counts(root: Path) -> dict[str, object]:
         db.close()
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize(
     ("name", "what"),
     [
@@ -259,6 +268,7 @@ def test_a_backup_overwrites_nothing_and_says_where_it_cannot_be_saved(
     assert (root / "connector.toml").read_text() == TOML
 
 
+@pytest.mark.only("sqlite")
 def test_a_backup_to_a_full_disk_leaves_nothing_behind(
     root: Path, db: Database, people: object
 ) -> None:
@@ -268,6 +278,7 @@ def test_a_backup_to_a_full_disk_leaves_nothing_behind(
     assert not [one for one in root.iterdir() if "x.tar" in one.name or one.name.startswith("tmp")]
 
 
+@pytest.mark.only("sqlite")
 def test_a_backup_made_while_letters_leave_is_whole(
     connector: Connector, root: Path, db: Database, configured: Settings, tmp_path: Path
 ) -> None:

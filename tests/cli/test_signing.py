@@ -146,6 +146,7 @@ def test_the_doctor_sees_confirmations_that_the_signature_does_not_cover(
     assert "! The DKIM key: confirmations come from hello@example.net" in connector("doctor").out
 
 
+@pytest.mark.only("sqlite")
 def test_a_backup_has_every_key(
     connector: Connector, root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

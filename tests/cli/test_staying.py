@@ -238,6 +238,7 @@ def _demo(root: Path) -> str:
     return said
 
 
+@pytest.mark.only("sqlite")
 def test_serving_says_at_once_that_the_database_is_in_trouble(root: Path, db: Database) -> None:
     db.close()
     (root / "subscribers.db").write_text("Dear reader, " * 100)

@@ -18,6 +18,7 @@ from tests import waiting
 from tests.cli import terminal
 from tests.cli.conftest import Connector
 from tests.cli.terminal import Said
+from tests.database import files
 from tests.delivery import returned
 from tests.delivery.returned import why
 from tests.fakes import imap
@@ -62,7 +63,7 @@ def test_the_same_message_again_is_taken_and_changes_nothing(
 
 @pytest.mark.parametrize("trouble", ["no database", "no publication", "old database"])
 def test_nothing_is_lost_while_we_cannot_take_it(
-    db: Database, root: Path, tmp_path: Path, trouble: str
+    db: Database, configured: Settings, root: Path, tmp_path: Path, trouble: str
 ) -> None:
     values = {}
     if trouble == "no database":
@@ -70,8 +71,7 @@ def test_nothing_is_lost_while_we_cannot_take_it(
     elif trouble == "no publication":
         (root / "connector.toml").unlink()
     else:
-        with db.write() as tx:
-            tx.run("DELETE FROM _sqlite_migrations WHERE name = 'm004_inbound'")
+        files.forget_newest_step(configured.database)
 
     said = pipe(root, b"Subject: hello\n\n", **values)
 

@@ -1,4 +1,4 @@
-"""Database files that other programs, other versions and bad days leave behind."""
+"""Databases that other programs, other versions and bad days leave behind."""
 
 import contextlib
 import sqlite3
@@ -6,6 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 # As an ordinary user: on Linux, root may write what its mode forbids unless told otherwise.
 HUMBLE = """
@@ -24,13 +27,23 @@ def humble(command: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def raw(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file as any other program sees it; what is changed is kept."""
-    connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+def raw(where: Path | str) -> Iterator[Any]:
+    """The file, or the database at a URL, as any other program sees it; what is changed is kept."""
+    path = str(where).removeprefix("sqlite:///")
+    connection: Any = (
+        psycopg.connect(path, autocommit=True)
+        if path.startswith("postgresql:")
+        else sqlite3.connect(path, timeout=1, isolation_level=None)
+    )
     try:
         yield connection
     finally:
         connection.close()
+
+
+def steps_in(where: Path | str) -> str:
+    """The table of the steps a database has had."""
+    return "_migrations" if str(where).startswith("postgresql:") else "_sqlite_migrations"
 
 
 @contextlib.contextmanager
@@ -51,26 +64,27 @@ def held(path: Path) -> Iterator[None]:
             process.kill()
 
 
-def forget_newest_step(path: Path) -> None:
-    """Make the file look as an older version left it."""
-    with raw(path) as connection:
+def forget_newest_step(where: Path | str) -> None:
+    """Make it look as an older version left it."""
+    steps = steps_in(where)
+    with raw(where) as connection:
         connection.execute(
-            "DELETE FROM _sqlite_migrations "
-            "WHERE id = (SELECT max(id) FROM _sqlite_migrations WHERE migration_set = 'connector')"
+            f"DELETE FROM {steps} "
+            f"WHERE id = (SELECT max(id) FROM {steps} WHERE migration_set = 'connector')"
         )
 
 
-def add_unknown_step(path: Path) -> None:
-    """Make the file look as a newer version left it."""
-    with raw(path) as connection:
+def add_unknown_step(where: Path | str) -> None:
+    """Make it look as a newer version left it."""
+    with raw(where) as connection:
         connection.execute(
-            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
+            f"INSERT INTO {steps_in(where)} (migration_set, name, applied_at) "
             "VALUES ('connector', 'm999_of_tomorrow', '2030-01-01')"
         )
 
 
-def of_another_program(path: Path) -> None:
-    with raw(path) as connection:
+def of_another_program(where: Path | str) -> None:
+    with raw(where) as connection:
         connection.execute("CREATE TABLE recipes (name text)")
         connection.execute("INSERT INTO recipes VALUES ('soup')")
 

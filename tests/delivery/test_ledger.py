@@ -166,6 +166,7 @@ def test_what_a_dead_sender_had_handed_over_is_uncertain_and_the_rest_goes_on(
     assert ledger.due(db, taken_over, now=later) == letters[2:]
 
 
+@pytest.mark.only("sqlite")
 def test_after_a_loss_of_power_a_whole_stretch_in_hand_is_uncertain_and_no_other(
     db: Database, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +181,7 @@ def test_after_a_loss_of_power_a_whole_stretch_in_hand_is_uncertain_and_no_other
     assert post.counts(db, mailing) == {"uncertain": LEASE_SIZE, "queued": 100}
 
 
+@pytest.mark.only("sqlite")
 def test_a_stretch_given_back_before_the_power_went_is_sent_as_usual(
     db: Database, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +196,7 @@ def test_a_stretch_given_back_before_the_power_went_is_sent_as_usual(
     assert post.counts(db, mailing) == {"queued": 3}
 
 
+@pytest.mark.only("sqlite")
 def test_this_machine_can_tell_its_own_boot(db: Database) -> None:
     if not LINUX_BOOT.exists() and sys.platform != "darwin":
         assert db.boot == "", "so that every commit is synced instead"

@@ -1,5 +1,7 @@
 """Whom an issue goes to, and in which words."""
 
+import pytest
+
 from connector.clock import DAY
 from connector.database import Database
 from connector.delivery import mailings
@@ -51,6 +53,7 @@ def test_a_freeze_leaves_the_suppressed_out(db: Database, people: People, now: i
     assert (frozen.queued, frozen.suppressed) == (2, 1)
 
 
+@pytest.mark.only("sqlite")
 def test_it_walks_the_list_in_order_without_sorting(db: Database, now: int) -> None:
     with db.read() as connection:
         plan = [row[3] for row in connection.rows(f"EXPLAIN QUERY PLAN {AUDIENCE}", now=now)]

@@ -13,15 +13,12 @@ from connector.readers import erasure, importing, preferences, signup
 from connector.settings import Settings
 from connector.signing import Keys
 from tests.conftest import People
+from tests.database import tables
 from tests.readers.conftest import Contents, Visitor
 
 
 def everything(db: Database) -> str:
-    with db.read() as connection:
-        tables = connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        return "\n".join(
-            repr(row) for (table,) in tables for row in connection.rows(f"SELECT * FROM {table}")
-        )
+    return "\n".join(repr(row) for rows in tables.dump(db).values() for row in rows)
 
 
 def put_in_the_tray(db: Database, recipient: str, *, now: int) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from connector.database import Database
 from connector.publishing import publish as pages
 from connector.settings import Settings
 from tests.conftest import TOML
+from tests.database import tables
 from tests.fakes.smtp import FakeRelay
 from tests.stories import sender
 from tests.waiting import until
@@ -42,6 +42,7 @@ class Site:
     url: str
     is_public: bool
     client: httpx2.Client
+    database: str
 
     @property
     def home(self) -> str:
@@ -50,7 +51,7 @@ class Site:
     @property
     def environment(self) -> dict[str, str]:
         # The port is only known once the site listens, so whoever publishes is told.
-        return SECRET | {"CONNECTOR_PUBLICATION_URL": self.home}
+        return {**SECRET, "CONNECTOR_PUBLICATION_URL": self.home, **_at(self.database)}
 
     @property
     def settings(self) -> Settings:
@@ -100,22 +101,21 @@ class Site:
 
     def dump(self) -> dict[str, list[str]]:
         """Every row of every table, but for a sender's own heartbeat."""
-        with contextlib.closing(self._raw()) as raw:
-            names = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        with self.db() as db:
             return {
-                name: sorted(map(repr, raw.execute(f"SELECT * FROM {name}")))
-                for (name,) in names
+                name: list(map(repr, rows))
+                for name, rows in tables.dump(db).items()
                 if name not in RESTLESS
             }
 
     def change(self, sql: str, **values: object) -> None:
         """Change the database behind the site's back, to turn its time."""
-        with contextlib.closing(self._raw()) as raw, raw:
-            raw.execute(sql, values)
+        with self.db() as db, db.write() as tx:
+            tx.run(sql, **values)
 
     def rows(self, sql: str, **values: object) -> list[tuple[object, ...]]:
-        with contextlib.closing(self._raw()) as raw:
-            return raw.execute(sql, values).fetchall()
+        with self.db() as db, db.read() as connection:
+            return connection.rows(sql, **values)
 
     def settled(self) -> None:
         """Wait until no letter is on its way any more."""
@@ -129,8 +129,9 @@ class Site:
             seconds=20,
         )
 
-    def _raw(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.root / "subscribers.db", timeout=10)
+
+def _at(database: str) -> dict[str, str]:
+    return {"CONNECTOR_DATABASE": database} if database else {}
 
 
 def command(root: Path, *words: str | Path) -> list[str]:
@@ -148,13 +149,13 @@ def found(folder: Path, *, relay: FakeRelay | None = None, url: str = HERE) -> P
 
 
 @contextlib.contextmanager
-def serving(root: Path, *words: str | Path) -> Iterator[Site]:
+def serving(root: Path, *words: str | Path, database: str = "") -> Iterator[Site]:
     """`connector serve` on a free port, or another command that stays; stopped at the end."""
     heard, complained = root / "heard.txt", root / "complained.txt"
     with heard.open("w") as out, complained.open("w") as errors:
         process = subprocess.Popen(
             command(root, *(words or ["serve"]), "--port", "0"),
-            env=os.environ | SECRET,
+            env=os.environ | SECRET | _at(database),
             stdout=out,
             stderr=errors,
         )
@@ -169,7 +170,7 @@ def serving(root: Path, *words: str | Path) -> Iterator[Site]:
         is_public = PUBLIC in (root / "connector.toml").read_text(encoding="utf-8")
         # All of it is plain HTTP, and a TLS context takes longer than the request.
         with httpx2.Client(verify=False, trust_env=False) as client:
-            yield Site(root, address[1], is_public, client)
+            yield Site(root, address[1], is_public, client, database)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -58,16 +58,16 @@ class Town:
 
 @pytest.fixture(scope="module", params=["relay", "tray"])
 def town(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    house: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "tray":
-        with site.serving(site.found(folder)) as served, served.db() as db:
+        with site.serving(site.found(folder), database=house) as served, served.db() as db:
             yield Town(served, db, InTheTray(db))
         return
     with (
         FakeRelay().in_thread() as relay,
-        site.serving(site.found(folder, relay=relay)) as served,
+        site.serving(site.found(folder, relay=relay), database=house) as served,
         served.db() as db,
     ):
         yield Town(served, db, AtTheRelay(relay))

@@ -33,11 +33,11 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(house: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Seven people, three of them to be written to, and one issue that has been published."""
     with FakeRelay().in_thread() as relay:
         root = site.found(tmp_path_factory.mktemp("commons"), relay=relay)
-        with site.serving(root) as served:
+        with site.serving(root, database=house) as served:
             file = issue.write(root)
             _invite(served)
             served.tell("publish", file, "--yes")

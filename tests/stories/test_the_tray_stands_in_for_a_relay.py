@@ -18,10 +18,10 @@ ADA = "ada@example.org"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def home(house: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site on this machine, with an issue that went to one reader."""
     root = site.found(tmp_path_factory.mktemp("home"))
-    with site.serving(root) as served:
+    with site.serving(root, database=house) as served:
         with served.db() as db:
             signup.add(db, served.settings, email=ADA, name="Ada", now=clock.now())
         said = served.tell("publish", issue.write(root), "--yes")

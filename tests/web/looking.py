@@ -1,6 +1,5 @@
 """What a test sees of an answer and of the database."""
 
-import sqlite3
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from connector.database import Database
 from connector.delivery import links
 from connector.errors import DatabaseUnavailable
 from connector.settings import Settings
+from tests.database import tables
 
 
 def template(response: Response) -> str:
@@ -26,11 +26,7 @@ def context(response: Response) -> dict[str, Any]:
 
 def dump(db: Database) -> list[str]:
     """Everything in the database, as text."""
-    raw = sqlite3.connect(db.url.removeprefix("sqlite:///"))
-    try:
-        return list(raw.iterdump())
-    finally:
-        raw.close()
+    return [f"{table}: {row}" for table, rows in tables.dump(db).items() for row in rows]
 
 
 def leaving(settings: Settings, recipient: int) -> str:
