@@ -1,5 +1,5 @@
 # make run    the sample newsletter, at http://127.0.0.1:8000
-# make test   the whole suite
+# make test   the whole suite, on SQLite and, where a server's programs are found, on PostgreSQL
 # make check  the gate: format, lint, types, tests, docs
 
 PYTHON ?= python3

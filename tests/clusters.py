@@ -85,6 +85,16 @@ def database() -> Iterator[str]:
             server.tell(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+@contextlib.contextmanager
+def place(engine: str) -> Iterator[str]:
+    """What CONNECTOR_DATABASE is to say; nothing for a file in the publication's folder."""
+    if engine == "sqlite":
+        yield ""
+        return
+    with database() as url:
+        yield url
+
+
 _spare: list[str] = []
 # Twenty times as fast as a new database. Whoever is still connected is shown the door.
 WIPE = """

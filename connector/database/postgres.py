@@ -74,8 +74,10 @@ READ_ONLY = (
     "may only be read: it is a standby, or set to default_transaction_read_only. "
     "Nothing was changed; name the primary in CONNECTOR_DATABASE."
 )
+LOST = "cannot be reached: the line broke. It is tried again by itself."
 STOPPED = "is stopping or starting. Nothing was changed; it is tried again by itself."
 BUSY = "is busy: somebody else holds what is needed. Nothing was changed; try again."
+UNREACHED = "cannot be reached ({said}). Check that it runs, and CONNECTOR_DATABASE."
 TROUBLE = {
     "25006": READ_ONLY,
     "53100": "cannot grow: its disk is full. Nothing was changed; make room there and try again.",
@@ -89,10 +91,17 @@ TROUBLE = {
     "3D000": "does not exist. Make it there with: createdb {name}",
     "42501": "does not let this user do that ({said}). Give the role its rights: see docs/scale.md.",
     "25P03": "waited too long for us and hung up. Nothing was changed; try again.",
-    "08": "cannot be reached ({said}). Check that it runs, and CONNECTOR_DATABASE.",
+    "08": UNREACHED,
     "58": "has trouble with its disk ({said}). Nothing was changed.",
     "XX": "is damaged, or has an error of its own ({said}). Look into its log.",
 }
+DOOR = (
+    (("password", "authentication failed", "pg_hba.conf"), TROUBLE["28"]),
+    (("does not exist",), TROUBLE["3D000"]),
+    (("too many c", "remaining connection slots"), TROUBLE["53300"]),
+    (("starting up", "shutting down", "recovery mode"), STOPPED),
+    (("closed the connection", "connection is lost", "consuming input failed"), LOST),
+)
 
 # A literal, a quoted name, a comment, a cast; a value; a percent sign. Only the last two change.
 TOKENS = re.compile(
@@ -446,17 +455,7 @@ def _is_of(error: psycopg.Error, kind: str) -> bool:
 def _unreached(error: psycopg.Error) -> str:
     """Why there is no line; a server that turns us away at the door gives no code, only words."""
     words = str(error)
-    if "password" in words or "authentication failed" in words or "no pg_hba.conf" in words:
-        return TROUBLE["28"]
-    if "does not exist" in words and "database" in words:
-        return TROUBLE["3D000"]
-    if "too many clients" in words or "remaining connection slots" in words:
-        return TROUBLE["53300"]
-    if "starting up" in words or "shutting down" in words or "recovery mode" in words:
-        return STOPPED
-    if "closed the connection" in words or "connection is lost" in words:
-        return "cannot be reached: the line broke. It is tried again by itself."
-    return TROUBLE["08"]
+    return next((what for hints, what in DOOR if any(hint in words for hint in hints)), UNREACHED)
 
 
 def _said(error: psycopg.Error) -> str:

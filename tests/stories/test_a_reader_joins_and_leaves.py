@@ -9,6 +9,7 @@ import pytest
 
 from connector.database import Database
 from connector.delivery import tray
+from tests import clusters
 from tests.fakes.smtp import FakeRelay
 from tests.stories import issue, letters, site
 from tests.stories.letters import AtTheRelay, Inbox, InTheTray
@@ -58,16 +59,23 @@ class Town:
 
 @pytest.fixture(scope="module", params=["relay", "tray"])
 def town(
-    house: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    engine_of_story: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "tray":
-        with site.serving(site.found(folder), database=house) as served, served.db() as db:
+        with (
+            clusters.place(engine_of_story) as url,
+            site.serving(site.found(folder), database=url) as served,
+            served.db() as db,
+        ):
             yield Town(served, db, InTheTray(db))
         return
     with (
         FakeRelay().in_thread() as relay,
-        site.serving(site.found(folder, relay=relay), database=house) as served,
+        clusters.place(engine_of_story) as url,
+        site.serving(site.found(folder, relay=relay), database=url) as served,
         served.db() as db,
     ):
         yield Town(served, db, AtTheRelay(relay))
@@ -214,4 +222,4 @@ def test_nobody_learns_from_the_answer_who_is_on_the_list(town: Town) -> None:
 
 
 def _headers(answer: object) -> str:
-    return re.sub(r"'date', '[^']+'", "", repr(vars(answer)["headers"]))
+    return re.sub(r"'date': '[^']+'", "", repr(vars(answer)["headers"]))

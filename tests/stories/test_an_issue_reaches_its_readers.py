@@ -13,6 +13,7 @@ from connector.clock import DAY
 from connector.delivery import mailings
 from connector.membership import complimentary
 from connector.readers import preferences, signup
+from tests import clusters
 from tests.fakes.smtp import FakeRelay
 from tests.stories import issue, letters, site
 from tests.stories.letters import AtTheRelay
@@ -33,11 +34,11 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(house: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(engine_of_story: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Seven people, three of them to be written to, and one issue that has been published."""
-    with FakeRelay().in_thread() as relay:
+    with FakeRelay().in_thread() as relay, clusters.place(engine_of_story) as url:
         root = site.found(tmp_path_factory.mktemp("commons"), relay=relay)
-        with site.serving(root, database=house) as served:
+        with site.serving(root, database=url) as served:
             file = issue.write(root)
             _invite(served)
             served.tell("publish", file, "--yes")

@@ -9,6 +9,7 @@ import pytest
 
 from connector import clock
 from connector.readers import signup
+from tests import clusters
 from tests.fakes.smtp import FakeRelay
 from tests.stories import issue, letters, site
 from tests.stories.letters import InTheTray
@@ -18,10 +19,10 @@ ADA = "ada@example.org"
 
 
 @pytest.fixture(scope="module")
-def home(house: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def home(engine_of_story: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site on this machine, with an issue that went to one reader."""
     root = site.found(tmp_path_factory.mktemp("home"))
-    with site.serving(root, database=house) as served:
+    with clusters.place(engine_of_story) as url, site.serving(root, database=url) as served:
         with served.db() as db:
             signup.add(db, served.settings, email=ADA, name="Ada", now=clock.now())
         said = served.tell("publish", issue.write(root), "--yes")
