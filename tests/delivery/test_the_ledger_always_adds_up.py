@@ -16,6 +16,7 @@ from connector.delivery.decisions import Reopened
 from connector.delivery.mailing import Delivery, Lease
 from connector.delivery.outcome import Outcome
 from connector.errors import Refused
+from tests import clusters
 from tests.delivery import post
 
 AUDIENCE = 6
@@ -35,10 +36,15 @@ class Ledger(RuleBasedStateMachine):
     held: Bundle[tuple[str, Lease]] = Bundle("held")
     under_way: Bundle[tuple[str, Lease, Delivery]] = Bundle("under_way")
 
+    engine = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory()
-        self.db = database.open(f"sqlite:///{Path(self.folder.name) / 'subscribers.db'}")
+        self.at_the_end = contextlib.ExitStack()
+        folder = self.at_the_end.enter_context(TemporaryDirectory())
+        url = self.at_the_end.enter_context(clusters.place(self.engine))
+        self.db = database.open(url or f"sqlite:///{Path(folder) / 'subscribers.db'}")
+        self.at_the_end.callback(self.db.close)
         self.now = NOW
         self.mailing = post.mail(self.db, AUDIENCE, now=NOW)
         self.accepted: Counter[int] = Counter()
@@ -47,8 +53,7 @@ class Ledger(RuleBasedStateMachine):
         self.believed: set[int] = set()
 
     def teardown(self) -> None:
-        self.db.close()
-        self.folder.cleanup()
+        self.at_the_end.close()
 
     @rule(target=held, worker=st.sampled_from(("anna", "boris", "clara")))
     def take(self, worker: str) -> tuple[str, Lease]:
@@ -156,5 +161,13 @@ class Ledger(RuleBasedStateMachine):
         assert stuck == 0
 
 
+class LedgerOnAServer(Ledger):
+    engine = "postgres"
+
+
 TestLedger = Ledger.TestCase
 TestLedger.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLedgerOnAServer = LedgerOnAServer.TestCase
+TestLedgerOnAServer.settings = hypothesis_settings(
+    max_examples=15, stateful_step_count=40, deadline=None
+)
