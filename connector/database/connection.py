@@ -61,7 +61,8 @@ class Database(Protocol):
         """The only way to change anything: begins at once, commits at the end, or undoes it all.
 
         One at a time: what is read in it stays true until it commits. With `side_by_side`
-        others may write meanwhile, so each statement must itself name the state it moves from.
+        others may write meanwhile, so each statement must itself name the state it moves from;
+        such a one gives way soon, and its caller tries again.
 
         With `durable` the commit (and every earlier one) is on disk when this returns, so
         that a loss of power cannot take it back. Raises DatabaseUnavailable.

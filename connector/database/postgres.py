@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, LiteralString, Self, TypeVar
 
 import psycopg
+from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from connector.database.connection import BUSY_SECONDS, Row
@@ -31,6 +33,9 @@ CONNECT_SECONDS = 5
 POOL = 10
 # After a failure nobody tries again for as long: a server that comes back is not run over.
 REST_SECONDS = 1
+# Shorter than PostgreSQL's deadlock_timeout: who writes side by side, and tries again by
+# itself, gives way before anybody who writes alone could be picked as the victim.
+GIVE_WAY_SECONDS = 0.5
 LOOK_SECONDS = 0.1  # how soon a failure is told to who waits
 FETCH = 2_000
 # One number for every process of every publication in this database: whoever has it writes.
@@ -47,7 +52,7 @@ BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN_WRITE = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = {busy};
-    SET LOCAL idle_in_transaction_session_timeout = 60000;
+    SET LOCAL idle_in_transaction_session_timeout = 20000;
     {durable}
     SELECT {lock} current_setting('transaction_read_only')
 """
@@ -169,8 +174,9 @@ class Postgres:
     ) -> Iterator["_Connection"]:
         if getattr(self._local, "held", None) is not None:
             raise RuntimeError("write() inside write(): pass the open transaction on instead")
+        patience = min(self._busy_seconds, GIVE_WAY_SECONDS) if side_by_side else self._busy_seconds
         begin = BEGIN_WRITE.format(
-            busy=max(1, round(self._busy_seconds * 1000)),
+            busy=max(1, round(patience * 1000)),
             durable=DURABLE if durable else "",
             lock="" if side_by_side else f"pg_advisory_xact_lock({WRITER}),",
         )
@@ -237,25 +243,20 @@ class Postgres:
 
     def _begun(self, begin: str) -> tuple[Raw, Row | None]:
         """A line with a transaction open on it; one that broke while it lay idle is dropped."""
-        for _ in range(POOL):
+        for last in (*[False] * POOL, True):
             raw = self._line()
             try:
                 cursor = raw.execute(begin)
                 while cursor.nextset():
                     pass
                 return raw, cursor.fetchone() if cursor.description else None
-            except psycopg.OperationalError as error:
-                is_lost = raw.closed or _is_of(error, "57P")
+            except BaseException as error:
+                is_lost = raw.closed or (isinstance(error, psycopg.Error) and _is_of(error, "57P"))
                 raw.close() if is_lost else _undo(raw)
                 self._put(raw)
-                if not is_lost:
+                if last or not is_lost:
                     raise
-            except BaseException:
-                _undo(raw)
-                self._put(raw)
-                raise
-        raw = self._line()
-        return raw, raw.execute(begin).fetchone()
+        raise AssertionError("the last one returns or raises")
 
     def _line(self) -> Raw:
         """A line to the server; raises DatabaseUnavailable at once while we rest from a failure."""
@@ -278,6 +279,7 @@ class Postgres:
                     self._conninfo(),
                     connection_class=_line_that_tells(self._failed),
                     kwargs={"autocommit": True},
+                    configure=_configure,
                     min_size=0,
                     max_size=POOL,
                     max_idle=60,
@@ -293,8 +295,8 @@ class Postgres:
     def _conninfo(self) -> str:
         wished = {"connect_timeout": CONNECT_SECONDS, "application_name": "connector"}
         # A machine that vanished is found out in seconds, not after the two hours of TCP.
-        alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-        return make_conninfo("", **{**wished, **alive, "tcp_user_timeout": 30000, **self._asked})
+        alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+        return make_conninfo("", **{**wished, **alive, "tcp_user_timeout": 10000, **self._asked})
 
     def _give_back(self, connection: "_Connection") -> None:
         connection.end()
@@ -436,6 +438,20 @@ def _line_that_tells(failed: Callable[[psycopg.Error], None]) -> type[Raw]:
                 raise
 
     return Line
+
+
+class _Text(StrDumperUnknown):
+    """A text cannot hold the character of number nought here; others keep it, nobody wants it."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        try:
+            return super().dump(obj)
+        except psycopg.DataError:
+            return super().dump(obj.replace("\0", ""))
+
+
+def _configure(raw: Raw) -> None:
+    raw.adapters.register_dumper(str, _Text)
 
 
 def _ailment(error: psycopg.Error) -> str | None:
