@@ -79,8 +79,8 @@ READ_ONLY = (
     "may only be read: it is a standby, or set to default_transaction_read_only. "
     "Nothing was changed; name the primary in CONNECTOR_DATABASE."
 )
-LOST = "cannot be reached: the line broke. It is tried again by itself."
-STOPPED = "is stopping or starting. Nothing was changed; it is tried again by itself."
+LOST = "cannot be reached: the line broke. Try again in a moment."
+STOPPED = "is stopping or starting. Nothing was changed; try again in a moment."
 BUSY = "is busy: somebody else holds what is needed. Nothing was changed; try again."
 UNREACHED = "cannot be reached ({said}). Check that it runs, and CONNECTOR_DATABASE."
 TROUBLE = {
@@ -136,6 +136,7 @@ class Postgres:
         self._busy_seconds = busy_seconds
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._writers = threading.Lock()
         self._pool: ConnectionPool[Raw] | None = None
         self._failure: psycopg.Error | None = None
         self._rests_until = 0.0
@@ -180,12 +181,23 @@ class Postgres:
             durable=DURABLE if durable else "",
             lock="" if side_by_side else f"pg_advisory_xact_lock({WRITER}),",
         )
-        with self._transaction(begin) as (connection, answer):
+        turn = contextlib.nullcontext() if side_by_side else self._turn()
+        with turn, self._transaction(begin) as (connection, answer):
             if answer and answer[-1] == "on":
                 connection.is_spoilt = True  # after a failover the next line may lead elsewhere
                 raise DatabaseUnavailable(f"The database {self.name} {READ_ONLY}")
             yield connection
             connection.commit()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Of all threads here only one waits for its turn on the server: the others' lines are for readers."""
+        if not self._writers.acquire(timeout=self._busy_seconds):
+            raise DatabaseUnavailable(f"The database {self.name} {BUSY}")
+        try:
+            yield
+        finally:
+            self._writers.release()
 
     def copy_to(self, path: Path) -> None:
         raise Refused(

@@ -314,6 +314,25 @@ def test_a_writer_that_waits_too_long_says_so(url: str, db: Database) -> None:
     assert kept(db) == []
 
 
+def test_many_who_wait_to_write_leave_lines_for_those_who_read(url: str) -> None:
+    with contextlib.closing(database.open(url, busy_seconds=20)) as db:
+        writers = [threading.Thread(target=_write, args=(db, f"{n:02}")) for n in range(20)]
+        with db.write():
+            for writer in writers:
+                writer.start()
+            apart(lambda: _expect_nobody(db))
+        for writer in writers:
+            writer.join(30)
+
+        assert len(kept(db)) == 20
+
+
+def _expect_nobody(db: Database) -> None:
+    began = time.monotonic()
+    assert kept(db) == []
+    assert time.monotonic() - began < 5
+
+
 def _write(db: Database, *keys: str, side_by_side: bool = False) -> None:
     with db.write(side_by_side=side_by_side) as tx:
         put(tx, *keys)
