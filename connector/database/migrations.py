@@ -242,10 +242,35 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_about ON decisions (delivery_id);
 """
 
+M006_PACE = """
+CREATE TABLE buckets (
+    name text PRIMARY KEY,
+    next_at $int NOT NULL DEFAULT 0,
+    learned $int NOT NULL DEFAULT 0,
+    learned_at $int NOT NULL DEFAULT 0,
+    taken $int NOT NULL DEFAULT 0
+) $strict;
+ALTER TABLE mailings ADD COLUMN spread $int NOT NULL DEFAULT 0;
+ALTER TABLE leases ADD COLUMN turn_at $int NOT NULL DEFAULT 0;
+"""
+
+M007_COMPLAINTS = """
+CREATE TABLE alarms (
+    mailing_id $int NOT NULL REFERENCES mailings (id) ON DELETE CASCADE,
+    level text NOT NULL CHECK (level IN ('high', 'too high')),
+    complaints $int NOT NULL,
+    at $int NOT NULL,
+    PRIMARY KEY (mailing_id, level)
+) $strict;
+ALTER TABLE inbound ADD COLUMN seen_at $int;
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
     Step("m003_deliveries", M003_DELIVERIES),
     Step("m004_inbound", M004_INBOUND),
     Step("m005_decisions", M005_DECISIONS),
+    Step("m006_pace", M006_PACE),
+    Step("m007_complaints", M007_COMPLAINTS),
 )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connector.clock import DAY, HOUR, SECOND
-from connector.database import Database, Transaction
+from connector.database import Connection, Database, Transaction
 from connector.delivery import mailings, store
 from connector.delivery.address import key_of
 from connector.delivery.mailing import EXPIRES, LANES, RETRIES, Delivery, Kind, Lease, State
@@ -17,6 +17,7 @@ from connector.delivery.outcome import Outcome
 from connector.settings import Settings
 
 ALIVE = 15 * SECOND
+PROBE = 60 * SECOND
 POWER = "The machine stopped while this stretch of letters was on its way; the relay may have it."
 LOST = "The sender stopped before the relay answered; the relay may have this letter."
 
@@ -100,6 +101,21 @@ def release(db: Database, lease: Lease, *, worker: str, now: int) -> None:
             store.set_finished(tx, lease.mailing_id, now=now)
 
 
+def put_off(
+    db: Database, lease: Lease, *, worker: str, again_at: int, taken_at: int, now: int
+) -> None:
+    """Give a stretch back whose letters due at `taken_at` have their turn at `again_at`.
+
+    They are not given up for having waited: the mailing has until half its life after that.
+    """
+    with db.write() as tx:
+        due_at = store.put_off_lease(tx, lease, worker=worker, again_at=again_at, taken_at=taken_at)
+        if due_at is None:
+            store.set_finished(tx, lease.mailing_id, now=now)
+        else:
+            store.prolong(tx, lease.mailing_id, until=again_at + EXPIRES[lease.kind] // 2)
+
+
 def renew(db: Database, *, worker: str, hold: int, now: int) -> None:
     """Say that this sender is alive, for `hold` milliseconds more."""
     with db.write() as tx:
@@ -147,10 +163,63 @@ def relay_name(settings: Settings) -> str:
     return f"{settings.mail.host}:{settings.mail.port}" if settings.has_relay else "tray"
 
 
+def relay_names(settings: Settings) -> tuple[str, ...]:
+    """What the ledger calls every relay of these settings."""
+    return tuple(relay.name for relay in settings.relays) or (relay_name(settings),)
+
+
 def relay_failed(db: Database, name: str, *, why: str, failures: int, now: int) -> int:
     """Remember that a relay failed; when to try it again: 1 s, doubling, a minute at most."""
     retry = now + min(1 << (failures - 1), 60) * SECOND
     with db.write() as tx:
+        store.upsert_relay(tx, name, why=why, retry_at=retry, now=now)
+    return retry
+
+
+def broken_relays(db: Database, *, now: int) -> dict[str, int]:
+    """Relays that nobody should use now, and when one may try each again.
+
+    One whose time has come is left out: who wants to use it asks `probe` first.
+    """
+    with db.read() as connection:
+        return {
+            relay.name: relay.retry_at for relay in store.relays(connection) if relay.retry_at > now
+        }
+
+
+def is_broken(connection: Connection, name: str) -> bool:
+    """Whether a relay failed and has not worked since."""
+    return store.relay(connection, name) is not None
+
+
+def probe(db: Database, name: str, *, now: int) -> bool:
+    """Whether a relay may be used: it is whole, or its time has come and we are the one to try.
+
+    One sender among all tries a broken relay; it has a minute to say how that went, with
+    `relay_works` or `relay_broke`.
+    """
+    with db.read() as connection:
+        found = store.relay(connection, name)
+    if found is None:
+        return True
+    if found.retry_at > now:
+        return False
+    with db.write() as tx:
+        return store.claim_probe(tx, name, until=now + PROBE, now=now) == 1
+
+
+def relay_broke(db: Database, name: str, *, why: str, is_probe: bool = False, now: int) -> int:
+    """Tell every sender that a relay failed; when one of them may try it again.
+
+    After 1 s, doubling with each failure, a minute at most. Many connections that fail
+    together are one failure; `is_probe` says that ours was the try agreed on.
+    """
+    with db.write() as tx:
+        found = store.relay(tx, name)
+        if found is not None and found.retry_at > now and not is_probe:
+            return found.retry_at
+        failures = found.failures if found is not None else 0
+        retry = now + min(1 << min(failures, 6), 60) * SECOND
         store.upsert_relay(tx, name, why=why, retry_at=retry, now=now)
     return retry
 

@@ -66,7 +66,8 @@ class Template:
         self._markers = {what for _, (part, what) in self._slots if part != "header"}
         self._needs_unsubscribe = kind == "issue" or "unsubscribe" in self._markers
         # RFC 2369: what follows the link of the reader's own, up to the token.
-        owner = quote(header_address(settings.publication.email), safe="@.+-_~")
+        reader = _return_path(settings) if settings.reads_returns else settings.publication.email
+        owner = quote(header_address(reader), safe="@.+-_~")
         self._mailto = f">,\r\n <mailto:{owner}?subject=unsubscribe%20"
 
     def message(self, *, delivery: int, recipient: int | None, address: str, name: str) -> bytes:
