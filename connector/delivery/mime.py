@@ -38,8 +38,10 @@ Part = Literal["header", "text", "html"]
 Slot = tuple[Part, str]
 
 MARKER = re.compile(r"\[\[(address|name|unsubscribe|preferences)\]\]")
+MARKUP = re.compile(r"""[&<>"']""")
 VERP = re.compile(r"\+(\d{1,19})\.([0-9a-f]{20})")
 BODIES: tuple[Part, ...] = ("text", "html")
+ONE_CLICK = ">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 # Where the header's own places are: To, and Message-ID with List-Unsubscribe.
 TO, IDENTITY = 1, 3
 PROOF = 10  # bytes: half a proof of ours, enough where each guess is a letter to be sent
@@ -61,18 +63,18 @@ class Template:
         self._kind = kind
         self._sender = _sender(letter, settings, kind)
         self._domain = ascii_domain(self._sender.rpartition("@")[2].lower())
+        self._site = links.site(settings)
         head, body = self._head(letter, date), self._body(letter)
         pieces = [*head, *body]
         self._pieces = [b"" if isinstance(piece, tuple) else piece for piece in pieces]
         self._seal = _seal(settings, head, body, date=date)
         places = [(at, piece) for at, piece in enumerate(pieces) if isinstance(piece, tuple)]
-        self._markers = {what for _, (part, what) in places if part != "header"}
         self._at = {
             what: [[at for at, one in places if one == (part, what)] for part in BODIES]
-            for what in self._markers
+            for what in {what for _, (part, what) in places if part != "header"}
         }
         self._has_list = kind == "issue"
-        self._needs_unsubscribe = self._has_list or "unsubscribe" in self._markers
+        self._needs_unsubscribe = self._has_list or "unsubscribe" in self._at
         self._return_path = _return_path(settings)
         # RFC 2369: what follows the link of the reader's own, up to the token.
         owner = quote(header_address(settings.publication.email), safe="@.+-_~")
@@ -97,42 +99,34 @@ class Template:
     def _message(
         self, delivery: int, proof: bytes, recipient: int | None, address: str, name: str
     ) -> bytes:
-        pieces, markers = self._pieces.copy(), self._markers
+        pieces, at = self._pieces.copy(), self._at
         name = one_line(name)
         # RFC 6532: UTF-8 where the address cannot be written without; ASCII else.
         pieces[TO] = mailbox("To", name, address).encode()
-        message_id = f"Message-ID: <{delivery}.{_tag(proof)}@{self._domain}>\r\n"
-        unsubscribe = preferences = self._site
+        own = f"Message-ID: <{delivery}.{_tag(proof)}@{self._domain}>\r\n"
+        link = self._site
         if recipient is not None and self._needs_unsubscribe:
-            unsubscribe = links.unsubscribe(self._settings, recipient)
+            token = links.token(self._settings, "unsubscribe", recipient)
+            link = f"{link}/unsubscribe/{token}"
             if self._has_list:
-                message_id += self._list_unsubscribe(unsubscribe)
-        pieces[IDENTITY] = message_id.encode()
-        if "unsubscribe" in markers:
-            self._put(pieces, "unsubscribe", unsubscribe)
-        if "preferences" in markers:
+                # RFC 8058. The mailto too: Microsoft has honoured only that form. A token is
+                # made of letters that need no quoting in either.
+                own += f"List-Unsubscribe: <{link}{self._mailto}{token}{ONE_CLICK}"
+        pieces[IDENTITY] = own.encode()
+        if "unsubscribe" in at:
+            _put(pieces, at["unsubscribe"], link)
+        if "preferences" in at:
+            link = self._site
             if recipient is not None:
-                preferences = links.preferences(self._settings, recipient)
-            self._put(pieces, "preferences", preferences)
-        if "name" in markers:
-            self._put(pieces, "name", name)
-        if "address" in markers:
-            self._put(pieces, "address", address)
+                link = links.preferences(self._settings, recipient)
+            _put(pieces, at["preferences"], link)
+        if "name" in at:
+            _put(pieces, at["name"], name)
+        if "address" in at:
+            _put(pieces, at["address"], address)
         if self._seal is not None:
             pieces.insert(0, self._seal.header(pieces))
         return b"".join(pieces)
-
-    def _put(self, pieces: list[bytes], what: str, value: str) -> None:
-        """A reader's own words in both bodies, as each writes them."""
-        in_text, in_html = self._at[what]
-        quoted = quoted_value(value)
-        for at in in_text:
-            pieces[at] = quoted
-        escaped = html.escape(value)
-        if escaped != value:
-            quoted = quoted_value(escaped)
-        for at in in_html:
-            pieces[at] = quoted
 
     # Headers
 
@@ -178,14 +172,6 @@ class Template:
             f"Feedback-ID: {self._mailing}:{self._kind}::{sender_id}\r\n",
         ]
 
-    def _list_unsubscribe(self, url: str) -> str:
-        # RFC 8058. The mailto too: Microsoft has honoured only that form. A token is made of
-        # letters that need no quoting in either.
-        return (
-            f"List-Unsubscribe: <{url}{self._mailto}{url.rpartition('/')[2]}>\r\n"
-            "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-        )
-
     # Bodies
 
     def _body(self, letter: Letter) -> list[bytes | Slot]:
@@ -210,9 +196,17 @@ class Template:
         # `=_` never occurs in quoted-printable, so no body can hold this line.
         return f"=_{hashlib.sha256(f'{self._domain}.{self._mailing}'.encode()).hexdigest()[:24]}"
 
-    @property
-    def _site(self) -> str:
-        return links.site(self._settings)
+
+def _put(pieces: list[bytes], at: list[list[int]], value: str) -> None:
+    """A reader's own words in both bodies, as each writes them."""
+    in_text, in_html = at
+    quoted = quoted_value(value)
+    for place in in_text:
+        pieces[place] = quoted
+    if MARKUP.search(value):
+        quoted = quoted_value(html.escape(value))
+    for place in in_html:
+        pieces[place] = quoted
 
 
 def _seal(

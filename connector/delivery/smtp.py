@@ -210,12 +210,15 @@ class Conversation:
     def commands(self, envelope: Envelope) -> bytes | Outcome:
         """MAIL, RCPT and DATA for a letter, or why this relay cannot take it."""
         sender, recipient, message = envelope.sender, envelope.recipient, envelope.message
-        if len(message) > self._limit or not (is_ordinary(sender) and is_ordinary(recipient)):
+        if len(message) <= self._limit and is_ordinary(sender) and is_ordinary(recipient):
+            size = f" SIZE={len(message)}" if self._tells_size else ""
+            mail = f"MAIL FROM:<{sender}>{size}"
+        else:
             impossible = self._impossible(sender, recipient, message)
             if impossible:
                 return impossible
             sender, recipient = on_the_wire(sender), on_the_wire(recipient)
-        mail = self._mail(sender, recipient, message)
+            mail = self._mail(sender, recipient, message)
         return f"{mail}\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode()
 
     def _impossible(self, sender: str, recipient: str, message: bytes) -> Outcome | None:

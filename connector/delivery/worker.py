@@ -6,12 +6,13 @@ over goes to the next, what it had is shown as `uncertain` and never sent again 
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from connector import clock
@@ -63,7 +64,7 @@ async def run(
     async with _relay(db, settings) as relay, asyncio.TaskGroup() as tasks:
         sender = _Sender(db, settings, relay, stop)
         tasks.create_task(sender.tend(chores, until_done=until_done))
-        working = [tasks.create_task(connection.run()) for connection in sender.connections]
+        working = [tasks.create_task(connection.run()) for connection in sender.everybody]
         tasks.create_task(sender.poll(working))
 
 
@@ -90,11 +91,10 @@ class _Sender:
         self.route = Route(db, relay, name=ledger.relay_name(settings))
         places: dict[Kind, int] = {"notice": 1, "issue": settings.mail.connections}
         self.lanes = [Stretches(db, kind, worker=self.name, hold=self.hold) for kind in places]
-        self.connections = [
-            _Connection(self, self.route, lane)
+        self.connections = {
+            lane: [_Connection(self, self.route, lane) for _ in range(places[lane.kind])]
             for lane in self.lanes
-            for _ in range(places[lane.kind])
-        ]
+        }
         self.book = Book(
             db,
             self.name,
@@ -107,6 +107,10 @@ class _Sender:
         self.unwritten: list[Stretch] = []
         self.templates: dict[int, Template] = {}
         self.alarms: dict[int, Alarm] = {}
+
+    @property
+    def everybody(self) -> Iterator["_Connection"]:
+        return itertools.chain.from_iterable(self.connections.values())
 
     def template(self, letter_id: int, lease: Lease) -> Template:
         """The letter encoded once; a few are kept, since stretches of one mailing come together."""
@@ -163,7 +167,7 @@ class _Sender:
         return [
             hand
             for lane in self.lanes
-            for hand in lane.deal(sum(one.room for one in self.connections if one.lane is lane))
+            for hand in lane.deal(sum([one.room for one in self.connections[lane]]))
         ]
 
     def take_back(self, hands: list[Hand]) -> None:
@@ -182,9 +186,8 @@ class _Sender:
                 if hand.stretch.lane is lane
                 for delivery in hand.letters
             ]
-            takers = [one for one in self.connections if one.lane is lane and one.room]
-            _spread(handed, takers)
-            if lane.has_more and any(one.room for one in takers):
+            has_room = _spread(handed, self.connections[lane])
+            if has_room and lane.has_more:
                 self.book.ask()
 
     # Time
@@ -197,7 +200,7 @@ class _Sender:
         while not self.stop.is_set():
             self.look()
             await self.pause(POLL_SECONDS)
-        for connection in self.connections:
+        for connection in self.everybody:
             connection.wake()
         _, silent = await asyncio.wait(working, timeout=DRAIN_SECONDS)
         for task in silent:
@@ -209,7 +212,7 @@ class _Sender:
             lane.release(everything=self.route.is_broken)
             lane.look_again()
         self.book.ask()
-        for connection in self.connections:
+        for connection in self.everybody:
             connection.wake()  # so that one that has been idle for long hangs up
 
     async def tend(self, chores: Sequence[Chore], *, until_done: bool) -> None:
@@ -241,19 +244,22 @@ class _Sender:
             await asyncio.wait_for(self.stop.wait(), seconds)
 
 
-def _spread(handed: list[tuple[Stretch, Delivery]], takers: list["_Connection"]) -> None:
-    """One letter to each connection in turn, for as long as it has room."""
-    at = 0
-    for stretch, delivery in handed:
-        while not takers[at % len(takers)].room:
-            at += 1
-        taker = takers[at % len(takers)]
-        taker.marked += 1
-        taker.ready.append((stretch, delivery))
-        at += 1
-    for taker in takers:
-        if taker.ready:
-            taker.wake()
+def _spread(handed: list[tuple[Stretch, Delivery]], connections: Sequence["_Connection"]) -> bool:
+    """Give each connection an equal part, as far as it has room; whether there is room left."""
+    at, left = 0, len(handed)
+    total = sum([one.room for one in connections])
+    has_room = total > left
+    for behind, connection in zip(range(len(connections), 0, -1), connections, strict=True):
+        if not left:
+            break
+        room = connection.room
+        total -= room
+        # An equal part, or more when those behind have no room for theirs.
+        part = min(room, max(-(-left // behind), left - total))
+        if part:
+            connection.give(handed[at : at + part])
+            at, left = at + part, left - part
+    return has_room
 
 
 @dataclass(slots=True, eq=False)
@@ -284,6 +290,12 @@ class _Connection:
     def room(self) -> int:
         """How many more letters may be handed over to us."""
         return 0 if self.route.is_broken else WINDOW - self.marked
+
+    def give(self, letters: Sequence[tuple[Stretch, Delivery]]) -> None:
+        """These are ours to send now."""
+        self.marked += len(letters)
+        self.ready.extend(letters)
+        self.wake()
 
     async def run(self) -> None:
         """Keep a conversation going while there are letters, until the sender stops."""
