@@ -25,8 +25,8 @@ from connector.delivery.encoding import (
     needs_smtputf8,
     on_the_wire,
 )
-from connector.delivery.outcome import Outcome, Stage, judge, printable
-from connector.delivery.pipelining import Envelope, Line, Supply
+from connector.delivery.outcome import Kind, Outcome, Stage, judge, printable
+from connector.delivery.pipelining import STOPPED, Envelope, Line, Supply
 from connector.errors import RelayUnavailable
 from connector.settings import Settings
 
@@ -147,6 +147,7 @@ class Conversation:
         self._limit = _size_limit(client)
         self._tells_size = client.supports_extension("size")
         self._in_groups = in_groups
+        self._is_handing_over = False
         self.takes_groups = True  # False when it offered PIPELINING and did not mean it
         self._line: Line | None = None
 
@@ -159,7 +160,7 @@ class Conversation:
         """Hand over what `supply` has until it has no more or the line ends.
 
         In groups where the relay takes them (RFC 2920), one at a time else. When this is
-        cancelled the line is closed, and letters under way must be counted as uncertain.
+        cancelled the line is closed, and letters under way are settled as what they are.
         """
         transport = self._client.transport
         if self._in_groups and self._offers("pipelining") and transport is not None:
@@ -176,9 +177,15 @@ class Conversation:
             self.takes_groups = self._line.is_proven or self._line.is_open
             return
         while self.is_open and (envelope := supply.next_nowait() or await supply.next()):
-            outcome = await self.send(
-                sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
-            )
+            try:
+                outcome = await self.send(
+                    sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
+                )
+            except BaseException:
+                # RFC 1047: once the content is on its way, the relay may have taken the letter.
+                kind: Kind = "uncertain" if self._is_handing_over else "unreached"
+                supply.settle(envelope, Outcome(kind, STOPPED))
+                raise
             supply.settle(envelope, outcome)
 
     async def send(self, *, sender: str, recipient: str, message: bytes) -> Outcome:
@@ -190,6 +197,7 @@ class Conversation:
         impossible = self._impossible(sender, recipient, message)
         if impossible:
             return impossible
+        self._is_handing_over = False
         try:
             outcome = await self._transact(on_the_wire(sender), on_the_wire(recipient), message)
             await self._settle(outcome)
@@ -268,6 +276,7 @@ class Conversation:
         try:
             if protocol is None:
                 raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+            self._is_handing_over = True
             protocol.write(_content(message))
         except (aiosmtplib.SMTPException, OSError) as error:
             return Outcome("unreached", printable(str(error)), stage="content")

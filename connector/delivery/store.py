@@ -430,7 +430,7 @@ def settle_sent(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
     return tx.many(
         """
         UPDATE deliveries SET state = 'sent', reply = :reply, settled_at = :now
-         WHERE id = :id AND state IN ('sending', 'uncertain') AND attempts = :attempts
+         WHERE id = :id AND attempts = :attempts AND (state = 'sending' OR state = 'uncertain')
         """,
         rows,
     )
@@ -680,7 +680,7 @@ IS_LEFT = """
 # Letters in one state of trouble: all that are open, or the one to an address.
 IN_TROUBLE = f"""
     deliveries.mailing_id = :mailing AND deliveries.state = :was
-    AND deliveries.state IN ('refused', 'uncertain')
+    AND (deliveries.state = 'refused' OR deliveries.state = 'uncertain')
     AND deliveries.address_key <> ''
     AND (deliveries.address_key = :key OR (:key = '' AND NOT {IS_LEFT}))
 """

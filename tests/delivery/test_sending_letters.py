@@ -343,9 +343,14 @@ def test_the_rows_a_sender_reads_are_what_it_needs(db: Database, now: int) -> No
     )
 
 
+@pytest.mark.parametrize("offers", [("PIPELINING",), ()])
 def test_a_silent_relay_does_not_keep_a_sender_from_stopping(
-    db: Database, configured: Settings, fake: FakeRelay, monkeypatch: pytest.MonkeyPatch
+    db: Database,
+    configured: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    offers: tuple[str, ...],
 ) -> None:
+    fake = FakeRelay(offers=offers)
     monkeypatch.setattr(worker, "DRAIN_SECONDS", 0.2)
     mailing = post.mail(db, 5, now=clock.now())
     fake.answer("CONTENT", SILENCE, to="reader3@example.org")
