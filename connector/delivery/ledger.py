@@ -6,7 +6,7 @@ A letter is handed to a relay only after its row says `sending` on disk, and goe
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from connector.clock import DAY, HOUR, SECOND
 from connector.database import Connection, Database, Transaction
@@ -22,8 +22,7 @@ POWER = "The machine stopped while this stretch of letters was on its way; the r
 LOST = "The sender stopped before the relay answered; the relay may have this letter."
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """A delivery and what became of it."""
 
     lease: Lease
@@ -75,22 +74,30 @@ def hand_over(
     if not wanted or not store.holds(tx, lease.id, worker=worker, now=now):
         return []
     ids = [delivery.id for delivery in wanted]
-    marked = store.mark_sending(tx, lease, first=min(ids), last=max(ids))
-    strangers = marked.difference(ids)
-    if strangers:
-        store.unmark(tx, ({"id": stranger, "attempts": 0} for stranger in strangers))
+    marked = store.mark_sending(tx, lease, ids)
     return [delivery for delivery in wanted if delivery.id in marked]
 
 
 def settle(tx: Transaction, settled: Sequence[Settled], *, now: int) -> None:
     """Record what the relay said of each letter, word for word."""
-    free = (s.delivery for s in settled if s.outcome.is_free)
+    store.settle_sent(
+        tx,
+        [
+            {"id": one.id, "attempts": one.attempts + 1, "reply": outcome.reply, "now": now}
+            for _, one, outcome in settled
+            if outcome.kind == "sent"
+        ],
+    )
+    others = [one for one in settled if one.outcome.kind != "sent"]
+    if not others:
+        return
+    free = (one.delivery for one in others if one.outcome.is_free)
     store.unmark(tx, ({"id": one.id, "attempts": one.attempts + 1} for one in free))
-    store.settle(tx, (_row(s, now=now) for s in settled if not s.outcome.is_free))
-    for s in settled:
-        if s.outcome.kind == "refused" and s.outcome.suppresses:
+    store.settle(tx, (_row(one, now=now) for one in others if not one.outcome.is_free))
+    for one in others:
+        if one.outcome.suppresses:
             mailings.suppress(
-                tx, key_of(s.delivery.address), why="bounced", detail=s.outcome.reply, now=now
+                tx, key_of(one.delivery.address), why="bounced", detail=one.outcome.reply, now=now
             )
 
 
@@ -236,7 +243,7 @@ def _row(settled: Settled, *, now: int) -> dict[str, object]:
     outcome, delivery = settled.outcome, settled.delivery
     state: State
     due_at, reply = now, outcome.reply
-    if outcome.kind in ("sent", "refused", "uncertain"):
+    if outcome.kind in ("refused", "uncertain"):
         state = outcome.kind
     else:
         state, due_at, reply = _again(settled, now=now)

@@ -4,7 +4,7 @@ Pure nouns; the moves between states are in the ledger and nowhere else.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from connector.clock import HOUR, MINUTE, SECOND
 
@@ -53,8 +53,7 @@ class Mailing:
         return _name(self.about, self.once)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One letter to one address, as a sender needs it; `recipient` is nobody's id for a test."""
 
     id: int

@@ -4,8 +4,7 @@ It judges and remembers the answer word for word; it moves no row and suppresses
 """
 
 import re
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["sent", "deferred", "refused", "uncertain", "unreached"]
 Stage = Literal["", "mail", "rcpt", "data", "content"]
@@ -37,8 +36,7 @@ _TOO_FAST = re.compile(
 _NEXT_LINE = re.compile(r"(?:per|this|one|in) (?:connection|session)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one letter handed to a relay.
 
     `unreached`: the connection failed in a way that says nothing about this letter, and the
@@ -105,7 +103,7 @@ class Outcome:
 
     def through(self, relay: str) -> "Outcome":
         """The same, and its reply says which of several relays gave it."""
-        return replace(self, reply=f"{self.reply[: LONGEST_REPLY - len(relay) - 3]} [{relay}]")
+        return self._replace(reply=f"{self.reply[: LONGEST_REPLY - len(relay) - 3]} [{relay}]")
 
     @property
     def is_goodbye(self) -> bool:
@@ -118,15 +116,12 @@ def judge(code: int, text: str, *, stage: Stage) -> Outcome:
 
     Any other code is nonsense: `unreached` before the content, `uncertain` after it.
     """
+    if 200 <= code < 300 and stage == "content":  # noqa: PLR2004 - RFC 5321 section 4.2.1
+        return Outcome("sent", printable(f"{code} {text}"), code, "", stage)
     # Only a no is looked at closely.
     enhanced = enhanced_code(code, text) if code >= 400 else ""  # noqa: PLR2004
-    return Outcome(
-        kind=_kind(code, enhanced, stage),
-        reply=printable(f"{code} {text}"),
-        code=code,
-        enhanced=enhanced,
-        stage=stage,
-    )
+    kind = _kind(code, enhanced, stage)
+    return Outcome(kind, printable(f"{code} {text}"), code, enhanced, stage)
 
 
 def enhanced_code(code: int, text: str) -> str:
@@ -137,15 +132,14 @@ def enhanced_code(code: int, text: str) -> str:
 
 def printable(text: str) -> str:
     """An answer as one line that is safe to show and to store."""
-    line = " ".join(text.split())
+    is_plain = text.isprintable() and "  " not in text
+    line = text.strip() if is_plain else " ".join(text.split())
     if line.isprintable():
         return line[:LONGEST_REPLY]
     return "".join(sign if sign.isprintable() else "?" for sign in line)[:LONGEST_REPLY]
 
 
 def _kind(code: int, enhanced: str, stage: Stage) -> Kind:
-    if 200 <= code < 300 and stage == "content":  # noqa: PLR2004 - RFC 5321 section 4.2.1
-        return "sent"
     if 400 <= code < 500 or _is_full(code, enhanced):  # noqa: PLR2004
         return "deferred"
     if 500 <= code < 600:  # noqa: PLR2004

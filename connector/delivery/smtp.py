@@ -11,15 +11,22 @@ import ipaddress
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
 
-from connector.delivery.encoding import ascii_domain, is_sendable, needs_smtputf8, on_the_wire
-from connector.delivery.outcome import Outcome, Stage, judge, printable
-from connector.delivery.pipelining import Errand, Pipeline, Replies
+from connector.delivery.encoding import (
+    ascii_domain,
+    is_ordinary,
+    is_sendable,
+    needs_smtputf8,
+    on_the_wire,
+)
+from connector.delivery.outcome import Kind, Outcome, Stage, judge, printable
+from connector.delivery.pipelining import STOPPED, Envelope, Line, Supply
 from connector.errors import RelayUnavailable
 from connector.settings import Settings
 
@@ -131,28 +138,6 @@ async def connect(
     return Conversation(client, patience, in_groups=in_groups)
 
 
-@dataclass(slots=True, eq=False)
-class Envelope:
-    """A letter for one recipient: `message` has CRLF line ends, and no line starts with a dot."""
-
-    sender: str
-    recipient: str
-    message: bytes
-
-
-class Supply(Protocol):
-    """Where letters come from, and where what became of them goes."""
-
-    def next_nowait(self) -> Envelope | None:
-        """The next letter, if there is one at this moment."""
-
-    async def next(self) -> Envelope | None:
-        """The next letter, or None when none comes for a while."""
-
-    def settle(self, envelope: Envelope, outcome: Outcome, /) -> None:
-        """Take note of what became of a letter."""
-
-
 class Conversation:
     """An open line to the relay. One letter at a time; never shared between tasks."""
 
@@ -160,44 +145,48 @@ class Conversation:
         self._client = client
         self._patience = patience
         self._limit = _size_limit(client)
+        self._tells_size = client.supports_extension("size")
         self._in_groups = in_groups
+        self._is_handing_over = False
         self.takes_groups = True  # False when it offered PIPELINING and did not mean it
-        self._replies: Replies | None = None
+        self._line: Line | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether another letter may be handed over; once False, always False."""
-        return self._replies.is_open if self._replies else self._client.is_connected
+        return self._line.is_open if self._line else self._client.is_connected
 
     async def work(self, supply: Supply) -> None:
         """Hand over what `supply` has until it has no more or the line ends.
 
         In groups where the relay takes them (RFC 2920), one at a time else. When this is
-        cancelled the line is closed, and letters under way must be counted as uncertain.
+        cancelled the line is closed, and letters under way are settled as what they are.
         """
         transport = self._client.transport
         if self._in_groups and self._offers("pipelining") and transport is not None:
-            # uvloop's transports are asyncio's in all but their ancestry.
-            await self._work_in_groups(Replies(cast("asyncio.Transport", transport)), supply)
+            patience = self._patience
+            self._line = Line(
+                # uvloop's transports are asyncio's in all but their ancestry.
+                cast("asyncio.Transport", transport),
+                self.commands,
+                first=patience.group,
+                commands=patience.mail,
+                dot=patience.content,
+            )
+            await self._line.run(supply)
+            self.takes_groups = self._line.is_proven or self._line.is_open
             return
         while self.is_open and (envelope := supply.next_nowait() or await supply.next()):
-            outcome = await self.send(
-                sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
-            )
+            try:
+                outcome = await self.send(
+                    sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
+                )
+            except BaseException:
+                # RFC 1047: once the content is on its way, the relay may have taken the letter.
+                kind: Kind = "uncertain" if self._is_handing_over else "unreached"
+                supply.settle(envelope, Outcome(kind, STOPPED))
+                raise
             supply.settle(envelope, outcome)
-
-    async def _work_in_groups(self, replies: Replies, supply: Supply) -> None:
-        self._replies = replies
-        patience = self._patience
-        pipeline = Pipeline(
-            replies, first=patience.group, commands=patience.mail, dot=patience.content
-        )
-        try:
-            await pipeline.run(_Groups(self, supply))
-        except BaseException:
-            replies.close()
-            raise
-        self.takes_groups = pipeline.is_proven or replies.is_open
 
     async def send(self, *, sender: str, recipient: str, message: bytes) -> Outcome:
         """Hand one letter to the relay for one recipient; what became of it.
@@ -208,6 +197,7 @@ class Conversation:
         impossible = self._impossible(sender, recipient, message)
         if impossible:
             return impossible
+        self._is_handing_over = False
         try:
             outcome = await self._transact(on_the_wire(sender), on_the_wire(recipient), message)
             await self._settle(outcome)
@@ -218,8 +208,8 @@ class Conversation:
 
     async def quit(self) -> None:
         """Say goodbye and hang up; harmless on a line that is already dead."""
-        if self._replies:
-            await self._replies.quit(GOODBYE_SECONDS)
+        if self._line:
+            await self._line.quit(GOODBYE_SECONDS)
             return
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await self._client.quit(timeout=GOODBYE_SECONDS)
@@ -228,11 +218,15 @@ class Conversation:
     def commands(self, envelope: Envelope) -> bytes | Outcome:
         """MAIL, RCPT and DATA for a letter, or why this relay cannot take it."""
         sender, recipient, message = envelope.sender, envelope.recipient, envelope.message
-        impossible = self._impossible(sender, recipient, message)
-        if impossible:
-            return impossible
-        sender, recipient = on_the_wire(sender), on_the_wire(recipient)
-        mail = self._mail(sender, recipient, message)
+        if len(message) <= self._limit and is_ordinary(sender) and is_ordinary(recipient):
+            size = f" SIZE={len(message)}" if self._tells_size else ""
+            mail = f"MAIL FROM:<{sender}>{size}"
+        else:
+            impossible = self._impossible(sender, recipient, message)
+            if impossible:
+                return impossible
+            sender, recipient = on_the_wire(sender), on_the_wire(recipient)
+            mail = self._mail(sender, recipient, message)
         return f"{mail}\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode()
 
     def _impossible(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
@@ -243,7 +237,7 @@ class Conversation:
             return _refused(f"“{recipient}” is not an address a letter can be sent to.", "rcpt")
         if _is_international(sender, recipient) and not self._offers("smtputf8"):
             return _refused("The relay does not take international addresses (SMTPUTF8).", "rcpt")
-        if self._limit and len(message) > self._limit:
+        if len(message) > self._limit:
             return _refused(
                 f"The letter is {len(message)} bytes; the relay takes {self._limit} at most.",
                 "mail",
@@ -264,7 +258,7 @@ class Conversation:
         return await self._hand_over(message)
 
     def _mail(self, sender: str, recipient: str, message: bytes) -> str:
-        size = f" SIZE={len(message)}" if self._offers("size") else ""
+        size = f" SIZE={len(message)}" if self._tells_size else ""
         utf8 = " SMTPUTF8" if _is_international(sender, recipient) else ""
         return f"MAIL FROM:<{sender}>{size}{utf8}"
 
@@ -282,6 +276,7 @@ class Conversation:
         try:
             if protocol is None:
                 raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+            self._is_handing_over = True
             protocol.write(_content(message))
         except (aiosmtplib.SMTPException, OSError) as error:
             return Outcome("unreached", printable(str(error)), stage="content")
@@ -306,49 +301,6 @@ class Conversation:
         return self._client.supports_extension(extension)
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
-    """A letter as the pipeline wants it."""
-
-    envelope: Envelope
-    commands: bytes
-
-    @property
-    def message(self) -> bytes:
-        return self.envelope.message
-
-
-class _Groups:
-    """The supply as the pipeline wants it: only letters this relay can take, as commands."""
-
-    def __init__(self, conversation: Conversation, supply: Supply) -> None:
-        self._conversation = conversation
-        self._supply = supply
-
-    def next_nowait(self) -> _Group | None:
-        while envelope := self._supply.next_nowait():
-            if group := self._group(envelope):
-                return group
-        return None
-
-    async def next(self) -> _Group | None:
-        while envelope := await self._supply.next():
-            if group := self._group(envelope):
-                return group
-        return None
-
-    def settle(self, errand: Errand, outcome: Outcome) -> None:
-        assert isinstance(errand, _Group)  # noqa: S101 - we get back what we gave
-        self._supply.settle(errand.envelope, outcome)
-
-    def _group(self, envelope: Envelope) -> _Group | None:
-        commands = self._conversation.commands(envelope)
-        if isinstance(commands, Outcome):
-            self._supply.settle(envelope, commands)
-            return None
-        return _Group(envelope, commands)
-
-
 def _content(message: bytes) -> bytes:
     # RFC 5321 section 4.5.2. Our own letters have no such line, so this only looks.
     if b"\r\n." in message or message.startswith(b"."):
@@ -365,9 +317,10 @@ def _is_international(*addresses: str) -> bool:
 
 
 def _size_limit(client: aiosmtplib.SMTP) -> int:
-    """The largest message the relay takes (RFC 1870), 0 for no limit."""
+    """The largest message the relay takes (RFC 1870)."""
     words = client.esmtp_extensions.get("size", "").split()
-    return int(words[-1]) if words and words[-1].isdecimal() else 0
+    # "If a numeric value of zero is specified, no fixed maximum message size is in force."
+    return (int(words[-1]) if words and words[-1].isdecimal() else 0) or sys.maxsize
 
 
 # Connecting

@@ -419,10 +419,13 @@ def holds(connection: Connection, lease: int, *, worker: str, now: int) -> bool:
     )
 
 
-def mark_sending(tx: Transaction, lease: Lease, *, first: int, last: int) -> set[int]:
-    """Move every queued letter from `first` to `last` to `sending`; their ids."""
+def mark_sending(tx: Transaction, lease: Lease, ids: Sequence[int]) -> set[int]:
+    """Move letters, in the order of their ids, from `queued` to `sending`; which were moved."""
+    first, last = ids[0], ids[-1]
+    runs = [(first, last)] if last - first + 1 == len(ids) else [(one, one) for one in ids]
     return {
         row[0]
+        for first, last in runs
         for row in tx.rows(
             """
             UPDATE deliveries SET state = 'sending', attempts = attempts + 1
@@ -434,6 +437,17 @@ def mark_sending(tx: Transaction, lease: Lease, *, first: int, last: int) -> set
             mailing=lease.mailing_id,
         )
     }
+
+
+def settle_sent(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Record that a relay has taken letters: id, attempts, reply, now. As `settle` does."""
+    return tx.many(
+        """
+        UPDATE deliveries SET state = 'sent', reply = :reply, settled_at = :now
+         WHERE id = :id AND attempts = :attempts AND (state = 'sending' OR state = 'uncertain')
+        """,
+        rows,
+    )
 
 
 def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -459,12 +473,12 @@ def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
 def unmark(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
     """Return letters that never reached the relay, without counting the attempt.
 
-    By id and attempts; with 0 whatever attempt it is.
+    By id and attempts.
     """
     return tx.many(
         """
         UPDATE deliveries SET state = 'queued', attempts = attempts - 1
-         WHERE id = :id AND state = 'sending' AND (:attempts = 0 OR attempts = :attempts)
+         WHERE id = :id AND state = 'sending' AND attempts = :attempts
         """,
         rows,
     )
@@ -680,7 +694,7 @@ IS_LEFT = """
 # Letters in one state of trouble: all that are open, or the one to an address.
 IN_TROUBLE = f"""
     deliveries.mailing_id = :mailing AND deliveries.state = :was
-    AND deliveries.state IN ('refused', 'uncertain')
+    AND (deliveries.state = 'refused' OR deliveries.state = 'uncertain')
     AND deliveries.address_key <> ''
     AND (deliveries.address_key = :key OR (:key = '' AND NOT {IS_LEFT}))
 """

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 class Stretch:
     """A stretch in our hands: `waiting` letters still to go, `open` ones without a recorded outcome."""
 
+    lane: "Stretches"
     lease: Lease
     waiting: deque[Delivery]
     open: int = 0
@@ -28,6 +29,14 @@ class Stretch:
     @property
     def is_done(self) -> bool:
         return not self.waiting and not self.open
+
+
+@dataclass(slots=True, eq=False)
+class Hand:
+    """Letters of one stretch, dealt: open until each has a recorded outcome."""
+
+    stretch: Stretch
+    letters: list[Delivery]
 
 
 class Stretches:
@@ -42,41 +51,57 @@ class Stretches:
         self._is_dry = False
 
     def look_again(self) -> None:
-        """Let the next `take` ask the database, although nothing was due a moment ago."""
+        """Let the next `deal` ask the database, although nothing was due a moment ago."""
         self._is_dry = False
 
-    def deal(self, count: int) -> tuple[Stretch, list[Delivery]] | None:
-        """Up to `count` letters of one stretch, open from now on; None when none may go now."""
-        for stretch in self._held:
-            if stretch.waiting:
+    @property
+    def has_more(self) -> bool:
+        """Whether another `deal` may give something."""
+        return not self._is_dry or any(stretch.waiting for stretch in self._held)
+
+    def deal(self, count: int) -> list[Hand]:
+        """Up to `count` letters, open from now on; none when none may go now."""
+        hands: list[Hand] = []
+        while count > 0:
+            stretch = next((one for one in self._held if one.waiting), None) or self._take()
+            if stretch is None:
                 break
-        else:
-            return None
-        waiting = stretch.waiting
-        dealt = [waiting.popleft() for _ in range(min(count, len(waiting)))]
-        stretch.open += len(dealt)
-        return stretch, dealt
+            waiting = stretch.waiting
+            letters = [waiting.popleft() for _ in range(min(count, len(waiting)))]
+            stretch.open += len(letters)
+            count -= len(letters)
+            hands.append(Hand(stretch, letters))
+        return hands
 
-    def take(self) -> bool:
-        """Hold one more stretch, if one is due; whether it has letters that may go now.
+    def take_back(self, hand: Hand) -> None:
+        """Letters that were dealt and not handed over wait again, in their order."""
+        hand.stretch.waiting.extendleft(reversed(hand.letters))
+        hand.stretch.open -= len(hand.letters)
 
-        Once nothing is due it does not ask again before `look_again`: every connection of a
-        lane comes here whenever it has nothing to send.
+    def _take(self) -> Stretch | None:
+        """Hold one more stretch that has letters which may go now, if there is one.
+
+        Once nothing is due it does not ask again before `look_again`: it is called whenever
+        a connection of the lane has nothing to send.
         """
-        if self._is_dry:
-            return False
-        now = clock.now()
-        try:
-            lease = ledger.take(self._db, self.kind, worker=self._worker, hold=self._hold, now=now)
-            if lease is None:
+        while not self._is_dry:
+            now = clock.now()
+            try:
+                lease = ledger.take(
+                    self._db, self.kind, worker=self._worker, hold=self._hold, now=now
+                )
+                if lease is None:
+                    self._is_dry = True
+                    return None
+                stretch = Stretch(self, lease, deque(ledger.due(self._db, lease, now=now)))
+            except DatabaseUnavailable as error:
+                log.warning("%s", error)
                 self._is_dry = True
-                return False
-            stretch = Stretch(lease, deque(ledger.due(self._db, lease, now=now)))
-        except DatabaseUnavailable as error:
-            log.warning("%s", error)
-            return False
-        self._held.append(stretch)
-        return bool(stretch.waiting)
+                return None
+            self._held.append(stretch)
+            if stretch.waiting:
+                return stretch
+        return None
 
     def release(self, *, everything: bool = False) -> None:
         """Give back what is done; with `everything` also what has only waiting letters."""

@@ -173,9 +173,7 @@ def _about(connection: Connection, settings: Settings, found: Report) -> Bounced
         return store.bounced(connection, found.delivery)
     for claim in found.claims:
         about = store.bounced(connection, claim.delivery)
-        if about and mime.is_message_of(
-            settings, claim.tag, mailing=about.mailing_id, delivery=about.id
-        ):
+        if about and mime.is_message_of(settings, claim.tag, delivery=about.id):
             return about
     key = _key(found.address)
     return store.newest_to(connection, key) if key else None

@@ -1,5 +1,7 @@
 """The sender at work, in this process; what it does when things go wrong is in test_faults.py."""
 
+import pytest
+
 from connector import clock
 from connector.database import Database
 from connector.delivery import address, ledger, mailings, store, worker
@@ -123,7 +125,11 @@ def test_the_rows_a_sender_reads_are_what_it_needs(db: Database, now: int) -> No
     )
 
 
-def test_a_silent_relay_does_not_keep_a_sender_from_stopping(office: Office) -> None:
+@pytest.mark.parametrize("offers", [("PIPELINING",), ()])
+def test_a_silent_relay_does_not_keep_a_sender_from_stopping(
+    office: Office, offers: tuple[str, ...]
+) -> None:
+    office.fake.offers = offers
     mailing = post.mail(office.db, 5, now=clock.now())
     office.fake.answer("CONTENT", SILENCE, to="reader3@example.org")
 
