@@ -9,7 +9,6 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -201,22 +200,13 @@ def _relay(settings: "Settings") -> Iterator[Ailment]:
         try:
             asyncio.run(_greet(settings, relay))
         except RelayUnavailable as error:
-            which = f"[relays.{relay.name}] " if relay in settings.further_relays else ""
-            yield Ailment(is_error=True, what=f"{which}{error}")
+            yield Ailment(is_error=True, what=str(error))
 
 
 async def _greet(settings: "Settings", relay: "RelaySettings") -> None:
     from connector.delivery import smtp
 
-    wanted = replace(
-        smtp.Relay.of(settings),
-        host=relay.host,
-        port=relay.port,
-        security=relay.security,
-        user=relay.user,
-        password=relay.password,
-    )
-    conversation = await smtp.connect(wanted)
+    conversation = await smtp.connect(smtp.Relay.of(settings, relay))
     await conversation.quit()
 
 

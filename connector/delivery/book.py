@@ -7,10 +7,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from connector import clock
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.ledger import Settled
+from connector.delivery.steady import Steady
 from connector.delivery.stretches import Hand
 from connector.errors import DatabaseUnavailable
 
@@ -38,6 +38,7 @@ class Book:
         deal: Callable[[], list[Hand]],
         take_back: Callable[[list[Hand]], None],
         written: Callable[[list[Hand]], None],
+        steady: Steady,
     ) -> None:
         self._db = db
         self._worker = worker
@@ -45,6 +46,7 @@ class Book:
         self._deal = deal
         self._when_written = written
         self._take_back = take_back
+        self._steady = steady
         self._settled: list[Settled] = []
         self._flushing: asyncio.Handle | None = None
         self._is_idle = asyncio.Event()
@@ -73,7 +75,7 @@ class Book:
 
     def _flush(self) -> None:
         settled, hands = self._settled, self._deal()
-        now = clock.now()
+        now = self._steady.now()
         try:
             if settled or hands:
                 self._write(settled, hands, now=now)

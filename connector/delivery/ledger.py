@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from connector.clock import DAY, HOUR, SECOND
-from connector.database import Connection, Database, Transaction
+from connector.database import Database, Transaction
 from connector.delivery import mailings, store
 from connector.delivery.address import key_of
 from connector.delivery.mailing import EXPIRES, LANES, RETRIES, Delivery, Kind, Lease, State
@@ -175,28 +175,10 @@ def relay_names(settings: Settings) -> tuple[str, ...]:
     return tuple(relay.name for relay in settings.relays) or (relay_name(settings),)
 
 
-def relay_failed(db: Database, name: str, *, why: str, failures: int, now: int) -> int:
-    """Remember that a relay failed; when to try it again: 1 s, doubling, a minute at most."""
-    retry = now + min(1 << (failures - 1), 60) * SECOND
-    with db.write() as tx:
-        store.upsert_relay(tx, name, why=why, retry_at=retry, now=now)
-    return retry
-
-
-def broken_relays(db: Database, *, now: int) -> dict[str, int]:
-    """Relays that nobody should use now, and when one may try each again.
-
-    One whose time has come is left out: who wants to use it asks `probe` first.
-    """
+def broken_relays(db: Database) -> dict[str, int]:
+    """Relays that failed and have not worked since, and when one may try each again."""
     with db.read() as connection:
-        return {
-            relay.name: relay.retry_at for relay in store.relays(connection) if relay.retry_at > now
-        }
-
-
-def is_broken(connection: Connection, name: str) -> bool:
-    """Whether a relay failed and has not worked since."""
-    return store.relay(connection, name) is not None
+        return {relay.name: relay.retry_at for relay in store.relays(connection)}
 
 
 def probe(db: Database, name: str, *, now: int) -> bool:

@@ -15,6 +15,7 @@ STATES: tuple[State, ...] = ("queued", "sending", "sent", "refused", "uncertain"
 # Notices have a lane of their own, so that a confirmation never waits behind an issue.
 LANES: dict[Kind, int] = {"notice": 0, "issue": 1}
 LEASE_SIZE = 500
+LONGEST_HOLD = 1 * HOUR  # what mail.lease may be at most
 # A mailing that is spread over a time leaves in steps no longer than this, if it can.
 STEP = 10 * SECOND
 # News goes stale: an issue is given up after two days, a confirmation after one.

@@ -245,6 +245,11 @@ class Pace:
 
     # Lines to relays
 
+    def is_limited(self, relay: str) -> bool:
+        """Whether letters through a relay have to wait for turns at all."""
+        name = THROUGH + relay
+        return name in self._told or name in self._learned
+
     def wait(self, relay: str, kind: Kind, *, now: int) -> int:
         """Milliseconds until a letter may go through a relay; 0 gives it its turn, now.
 
@@ -252,7 +257,7 @@ class Pace:
         notice never waits. While the database is away, neither does anybody else go.
         """
         name = THROUGH + relay
-        if name not in self._told and name not in self._learned:
+        if not self.is_limited(relay):
             return 0
         line = self._lines.setdefault(relay, _Line())
         try:

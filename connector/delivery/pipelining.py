@@ -17,6 +17,7 @@ END = b"\r\n"
 LONE_DOT = b".\r\n"
 RESET = b"RSET\r\n"
 
+SILENT = "The relay said nothing for too long."
 LOST = "The connection was lost before this letter."
 STOPPED = "The sender stopped before the relay answered."
 STAGES: tuple[Stage, ...] = ("mail", "rcpt", "data")
@@ -72,7 +73,8 @@ class Line(asyncio.Protocol):
         self._patience = first
         self._commands = commands
         self._dot = dot
-        self.is_proven = False  # whether a whole group was answered on this line
+        self._is_proven = False  # whether a whole group was answered on this line
+        self.is_deaf = False  # whether the line broke before the first was
         self._why_lost = ""
         self._supply: Supply | None = None
         # What the relay has to answer, in order: a final dot, a reset, then a letter's commands.
@@ -220,7 +222,7 @@ class Line(asyncio.Protocol):
             else:
                 answers = said[: len(STAGES)]
                 del said[: len(STAGES)]
-                self._patience, self.is_proven = self._commands, True
+                self._patience, self._is_proven = self._commands, True
                 self._decide(self._begun, answers)
 
     def _settle(self, envelope: Envelope, reply: bytes) -> None:
@@ -287,7 +289,7 @@ class Line(asyncio.Protocol):
         if left > 0:
             self._ring_in(left)
         else:
-            self._fail("The relay said nothing for too long.")
+            self._fail(SILENT)
 
     def _fail(self, why: str) -> None:
         """The line is of no use any more: whoever is under way learns what that means for them."""
@@ -304,9 +306,11 @@ class Line(asyncio.Protocol):
             # RFC 1047: the relay may have taken the letter before the line broke.
             self._note(dotted, Outcome("uncertain", printable(why), stage="content"))
         if begun is not None:
-            # A line that we cut ourselves says nothing about the letter.
-            ours = why == STOPPED
-            self._note(begun, Outcome("unreached", why) if ours else _broken(why, said))
+            # A line that we cut ourselves says nothing about the letter, nor one that did not
+            # hear all of the first group.
+            self.is_deaf = not self._is_proven
+            is_free = why == STOPPED or (why == SILENT and self.is_deaf)
+            self._note(begun, Outcome("unreached", why) if is_free else _broken(why, said))
 
 
 def _judged(reply: bytes, stage: Stage) -> Outcome:

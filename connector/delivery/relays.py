@@ -53,6 +53,11 @@ class Concurrency:
         self._worked = 0
         self._counts_from = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many connections as it was told."""
+        return self.limit == self._most
+
     def refused(self, *, now: int) -> None:
         """A connection was turned away for being one too many, or closed with 421."""
         if now < self._counts_from:

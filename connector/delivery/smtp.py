@@ -25,10 +25,10 @@ from connector.delivery.encoding import (
     needs_smtputf8,
     on_the_wire,
 )
-from connector.delivery.outcome import Kind, Outcome, Stage, judge, printable
+from connector.delivery.outcome import CLOSING, Kind, Outcome, Stage, judge, printable
 from connector.delivery.pipelining import STOPPED, Envelope, Line, Supply
-from connector.errors import RelayUnavailable
-from connector.settings import Settings
+from connector.errors import RelayBusy, RelayUnavailable
+from connector.settings import RelaySettings, Settings
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,7 +40,10 @@ GOODBYE_SECONDS = 5
 
 @dataclass(frozen=True)
 class Relay:
-    """Where letters leave through: `security` is starttls, tls or none (loopback only)."""
+    """Where letters leave through: `security` is starttls, tls or none (loopback only).
+
+    `section` is where the settings speak of it, so that an error can say where to look.
+    """
 
     host: str
     port: int
@@ -48,20 +51,27 @@ class Relay:
     user: str = ""
     password: str = field(default="", repr=False)
     hello: str = "localhost"
+    section: str = "mail"
 
     @classmethod
-    def of(cls, settings: Settings) -> "Relay":
-        """The relay that the settings name."""
-        mail = settings.mail
+    def of(cls, settings: Settings, relay: RelaySettings) -> "Relay":
+        """One of the relays that the settings name."""
         ours = settings.domain if settings.is_local else settings.host
+        is_first = relay not in settings.further_relays
         return cls(
-            host=mail.host,
-            port=mail.port,
-            security=mail.security,
-            user=mail.user,
-            password=mail.password,
-            hello=hello_name(mail.hello or ours),
+            host=relay.host,
+            port=relay.port,
+            security=relay.security,
+            user=relay.user,
+            password=relay.password,
+            hello=hello_name(settings.mail.hello or ours),
+            section="mail" if is_first else f"relays.{relay.name}",
         )
+
+    @property
+    def secret(self) -> str:
+        """The variable in the environment that has its password."""
+        return f"CONNECTOR_{self.section.replace('.', '_').upper()}_PASSWORD"
 
     @property
     def is_loopback(self) -> bool:
@@ -112,7 +122,7 @@ async def connect(
     if relay.security == "none" and not relay.is_loopback:
         raise RelayUnavailable(
             f"The relay {relay.host} is not on this machine, and letters and passwords do not "
-            "travel in the open: set [mail] security to starttls or tls."
+            f"travel in the open: set [{relay.section}] security to starttls or tls."
         )
     patience = patience or Patience()
     client = aiosmtplib.SMTP(
@@ -174,7 +184,7 @@ class Conversation:
                 dot=patience.content,
             )
             await self._line.run(supply)
-            self.takes_groups = self._line.is_proven or self._line.is_open
+            self.takes_groups = not self._line.is_deaf
             return
         while self.is_open and (envelope := supply.next_nowait() or await supply.next()):
             try:
@@ -344,14 +354,15 @@ async def _secure(client: aiosmtplib.SMTP, relay: Relay) -> None:
 async def _sign_in(client: aiosmtplib.SMTP, relay: Relay) -> None:
     if not client.supported_auth_methods:
         raise RelayUnavailable(
-            f"The relay {_at(relay)} does not let anyone sign in there: remove [mail] user, or "
+            f"The relay {_at(relay)} does not let anyone sign in there: remove "
+            f"[{relay.section}] user, or "
             "use its submission port (587 or 465)."
         )
     try:
         await client.login(relay.user, relay.password)
     except aiosmtplib.SMTPAuthenticationError as error:
         cure = (
-            "check CONNECTOR_MAIL_PASSWORD."
+            f"check {relay.secret}."
             if error.code >= 500  # noqa: PLR2004 - RFC 4954 section 4: 454 is a passing failure
             else "it may work later."
         )
@@ -361,7 +372,7 @@ async def _sign_in(client: aiosmtplib.SMTP, relay: Relay) -> None:
     except aiosmtplib.SMTPServerDisconnected:
         raise RelayUnavailable(
             f"The relay {_at(relay)} hung up while user “{relay.user}” signed in: "
-            "check CONNECTOR_MAIL_PASSWORD."
+            f"check {relay.secret}."
         ) from None
 
 
@@ -370,7 +381,12 @@ def _explained(relay: Relay, patience: Patience) -> Iterator[None]:
     try:
         yield
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        raise RelayUnavailable(_why(relay, patience, error)) from error
+        is_busy = any(
+            isinstance(cause, aiosmtplib.SMTPResponseException) and cause.code == CLOSING
+            for cause in _causes(error)
+        )
+        kind = RelayBusy if is_busy else RelayUnavailable
+        raise kind(_why(relay, patience, error)) from error
 
 
 def _why(relay: Relay, patience: Patience, error: BaseException) -> str:
@@ -386,7 +402,7 @@ def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             why = (
                 f"cannot be trusted: {cause.verify_message.rstrip('.')}. "
-                "Check [mail] host, or have its certificate renewed."
+                f"Check [{relay.section}] host, or have its certificate renewed."
             )
         case ssl.SSLError():
             why = (
@@ -394,12 +410,12 @@ def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
                 'security = "tls", port 587 "starttls".'
             )
         case socket.gaierror():
-            why = f"is not to be found: check [mail] host ({relay.host}) and your DNS."
+            why = f"is not to be found: check [{relay.section}] host ({relay.host}) and your DNS."
         case ConnectionRefusedError():
-            why = "does not answer: check [mail] host and port, and that it runs."
+            why = f"does not answer: check [{relay.section}] host and port, and that it runs."
         case TimeoutError():
             why = (
-                f"said nothing for {patience.connect:g} seconds: check [mail] port and security, "
+                f"said nothing for {patience.connect:g} seconds: check [{relay.section}] port and security, "
                 "and whether a firewall is between."
             )
         case aiosmtplib.SMTPResponseException():
@@ -408,7 +424,7 @@ def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
                 "If it stays so, ask its operator whether this machine may send."
             )
         case ConnectionResetError() | aiosmtplib.SMTPServerDisconnected():
-            why = "hung up before we could speak: check [mail] port and security."
+            why = f"hung up before we could speak: check [{relay.section}] port and security."
         case _:
             why = ""
     return why

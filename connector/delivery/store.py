@@ -15,6 +15,7 @@ from connector.delivery.kept import Stored, TrayEntry
 from connector.delivery.letter import Letter
 from connector.delivery.mailing import (
     LEASE_SIZE,
+    LONGEST_HOLD,
     STEP,
     Delivery,
     Lease,
@@ -338,6 +339,11 @@ def insert_notice(tx: Transaction, **values: Any) -> int:
 # The sender's side
 
 
+# Nobody holds a stretch for longer than the settings allow: whoever seems to died before the
+# clock was set back.
+LAPSED = f"(leases.held_until <= :now OR leases.held_until > :now + {LONGEST_HOLD})"
+
+
 def next_lease(tx: Transaction, skip_locked: str, *, lane: int, now: int) -> Lease | None:
     """The most urgent stretch that nobody holds; nobody else finds it in this transaction."""
     return tx.one(
@@ -346,7 +352,7 @@ def next_lease(tx: Transaction, skip_locked: str, *, lane: int, now: int) -> Lea
                leases.first_delivery AS first, leases.last_delivery AS last,
                mailings.starts_at, mailings.expires_at, leases.boot
           FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-         WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+         WHERE leases.lane = :lane AND leases.due_at <= :now AND {LAPSED}
            AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
          ORDER BY leases.due_at, leases.id LIMIT 1 {skip_locked}
         """,
@@ -372,9 +378,9 @@ def is_due(connection: Connection, *, lane: int, now: int) -> bool:
     """Whether a stretch in this lane waits for a sender; cheap enough to ask often."""
     return (
         connection.value(
-            """
+            f"""
             SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-             WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+             WHERE leases.lane = :lane AND leases.due_at <= :now AND {LAPSED}
                AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
              LIMIT 1
             """,

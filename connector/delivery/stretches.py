@@ -6,29 +6,47 @@ is; it never sends.
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from connector import clock
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.mailing import Delivery, Kind, Lease
+from connector.delivery.pace import Pace, Turns
+from connector.delivery.steady import Steady
 from connector.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
+# Stretches whose letters all wait for their turn are left until the next look after so many:
+# nobody else's letters shall wait meanwhile.
+TAKES = 4
+
 
 @dataclass(slots=True, eq=False)
 class Stretch:
-    """A stretch in our hands: `waiting` letters still to go, `open` ones without a recorded outcome."""
+    """A stretch in our hands: `waiting` letters still to go, `open` ones without a recorded outcome.
+
+    `soon` are letters whose turn comes at a time, in milliseconds and in order; `returned`
+    counts those that came back and may go again.
+    """
 
     lane: "Stretches"
     lease: Lease
+    turns: Turns
+    taken_at: int
     waiting: deque[Delivery]
+    soon: deque[tuple[int, Delivery]]
     open: int = 0
+    returned: int = 0
 
     @property
     def is_done(self) -> bool:
-        return not self.waiting and not self.open
+        return not self.waiting and not self.open and not self.soon
+
+    @property
+    def unsent(self) -> int:
+        """How many letters had their turn and did not go."""
+        return len(self.waiting) + len(self.soon) + self.returned
 
 
 @dataclass(slots=True, eq=False)
@@ -42,11 +60,15 @@ class Hand:
 class Stretches:
     """What a sender holds of one lane; `hold` is how long a stretch is ours, in milliseconds."""
 
-    def __init__(self, db: Database, kind: Kind, *, worker: str, hold: int) -> None:
+    def __init__(
+        self, db: Database, kind: Kind, *, worker: str, hold: int, pace: Pace, steady: Steady
+    ) -> None:
         self.kind: Kind = kind
         self._db = db
         self._worker = worker
         self._hold = hold
+        self._pace = pace
+        self._steady = steady
         self._held: list[Stretch] = []
         self._is_dry = False
 
@@ -63,7 +85,7 @@ class Stretches:
         """Up to `count` letters, open from now on; none when none may go now."""
         hands: list[Hand] = []
         while count > 0:
-            stretch = next((one for one in self._held if one.waiting), None) or self._take()
+            stretch = self._ready() or self._take()
             if stretch is None:
                 break
             waiting = stretch.waiting
@@ -73,10 +95,22 @@ class Stretches:
             hands.append(Hand(stretch, letters))
         return hands
 
-    def take_back(self, hand: Hand) -> None:
-        """Letters that were dealt and not handed over wait again, in their order."""
-        hand.stretch.waiting.extendleft(reversed(hand.letters))
-        hand.stretch.open -= len(hand.letters)
+    def take_back(self, hand: Hand, *, but: int = 0) -> None:
+        """Letters that were dealt and are not handed over wait again, `but` for the first few."""
+        back = hand.letters[but:]
+        hand.stretch.waiting.extendleft(reversed(back))
+        hand.stretch.open -= len(back)
+        hand.letters = hand.letters[:but]
+
+    def _ready(self) -> Stretch | None:
+        for stretch in self._held:
+            if stretch.soon:
+                now = self._steady.now()
+                while stretch.soon and stretch.soon[0][0] <= now:
+                    stretch.waiting.append(stretch.soon.popleft()[1])
+            if stretch.waiting:
+                return stretch
+        return None
 
     def _take(self) -> Stretch | None:
         """Hold one more stretch that has letters which may go now, if there is one.
@@ -84,8 +118,10 @@ class Stretches:
         Once nothing is due it does not ask again before `look_again`: it is called whenever
         a connection of the lane has nothing to send.
         """
-        while not self._is_dry:
-            now = clock.now()
+        for _ in range(TAKES):
+            if self._is_dry:
+                return None
+            now = self._steady.now()
             try:
                 lease = ledger.take(
                     self._db, self.kind, worker=self._worker, hold=self._hold, now=now
@@ -93,22 +129,40 @@ class Stretches:
                 if lease is None:
                     self._is_dry = True
                     return None
-                stretch = Stretch(self, lease, deque(ledger.due(self._db, lease, now=now)))
+                turns = self._pace.turns(lease, ledger.due(self._db, lease, now=now), now=now)
             except DatabaseUnavailable as error:
                 log.warning("%s", error)
                 self._is_dry = True
                 return None
+            stretch = Stretch(self, lease, turns, now, deque(turns.now), deque(turns.soon))
             self._held.append(stretch)
             if stretch.waiting:
                 return stretch
+        self._is_dry = True
         return None
 
     def release(self, *, everything: bool = False) -> None:
         """Give back what is done; with `everything` also what has only waiting letters."""
         for stretch in [one for one in self._held if one.is_done or (everything and not one.open)]:
             try:
-                ledger.release(self._db, stretch.lease, worker=self._worker, now=clock.now())
+                self._give_back(stretch)
             except DatabaseUnavailable as error:
                 log.warning("%s", error)
             else:
                 self._held.remove(stretch)
+
+    def _give_back(self, stretch: Stretch) -> None:
+        now, turns = self._steady.now(), stretch.turns
+        self._pace.give_back(turns, stretch.unsent)
+        stretch.turns = replace(turns, day="")
+        if turns.again_at and not stretch.unsent:
+            ledger.put_off(
+                self._db,
+                stretch.lease,
+                worker=self._worker,
+                again_at=turns.again_at,
+                taken_at=stretch.taken_at,
+                now=now,
+            )
+        else:
+            ledger.release(self._db, stretch.lease, worker=self._worker, now=now)

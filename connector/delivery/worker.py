@@ -12,8 +12,8 @@ import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from connector import clock
 from connector.clock import SECOND
@@ -25,12 +25,15 @@ from connector.delivery.ledger import Settled
 from connector.delivery.mailing import Delivery, Kind, Lease
 from connector.delivery.mime import Template
 from connector.delivery.outcome import Outcome
+from connector.delivery.pace import Pace
 from connector.delivery.pipelining import Envelope
+from connector.delivery.relays import Round
 from connector.delivery.route import Route
+from connector.delivery.steady import Steady
 from connector.delivery.stretches import Hand, Stretch, Stretches
 from connector.delivery.tray import Tray
 from connector.errors import DatabaseUnavailable, Refused, RelayUnavailable
-from connector.settings import Settings
+from connector.settings import RelaySettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ DRAIN_SECONDS = 8
 # Postfix keeps a connection no longer than this either (smtp_connection_reuse_time_limit).
 REUSE_SECONDS = 300
 TEMPLATES = 64
+TRAY = RelaySettings(name="tray", host="tray")
 
 Chore = Callable[[int], object]
 
@@ -61,56 +65,80 @@ async def run(
     `until_done` it stops by itself when nothing is due; letters to be tried again wait for
     the next sender.
     """
-    async with _relay(db, settings) as relay, asyncio.TaskGroup() as tasks:
-        sender = _Sender(db, settings, relay, stop)
+    async with _relays(db, settings) as relays, asyncio.TaskGroup() as tasks:
+        sender = _Sender(db, settings, relays, stop)
         tasks.create_task(sender.tend(chores, until_done=until_done))
-        working = [tasks.create_task(connection.run()) for connection in sender.everybody]
+        working = [tasks.create_task(one.run()) for one in sender.connections]
         tasks.create_task(sender.poll(working))
 
 
 @contextlib.asynccontextmanager
-async def _relay(db: Database, settings: Settings) -> AsyncIterator[smtp.Relay]:
+async def _relays(
+    db: Database, settings: Settings
+) -> AsyncIterator[list[tuple[RelaySettings, smtp.Relay]]]:
     if settings.has_relay:
-        yield smtp.Relay.of(settings)
+        yield [(relay, smtp.Relay.of(settings, relay)) for relay in settings.relays]
         return
-    async with Tray(db) as relay:
-        yield relay
+    async with Tray(db) as tray:
+        yield [(replace(TRAY, connections=settings.mail.connections), tray)]
 
 
 class _Sender:
     """What all connections of one sender share."""
 
     def __init__(
-        self, db: Database, settings: Settings, relay: smtp.Relay, stop: asyncio.Event
+        self,
+        db: Database,
+        settings: Settings,
+        relays: Sequence[tuple[RelaySettings, smtp.Relay]],
+        stop: asyncio.Event,
     ) -> None:
         self.db = db
         self.settings = settings
         self.stop = stop
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.hold = settings.mail.lease * SECOND
-        self.route = Route(db, relay, name=ledger.relay_name(settings))
-        places: dict[Kind, int] = {"notice": 1, "issue": settings.mail.connections}
-        self.lanes = [Stretches(db, kind, worker=self.name, hold=self.hold) for kind in places]
-        self.connections = {
-            lane: [_Connection(self, self.route, lane) for _ in range(places[lane.kind])]
-            for lane in self.lanes
+        self.steady = Steady(asyncio.get_running_loop().time)
+        self.pace = Pace(db, settings)
+        self.round = Round.of([known for known, _ in relays])
+        self.routes = {
+            known.name: Route(
+                db, relay, name=known.name, connections=known.connections, steady=self.steady
+            )
+            for known, relay in relays
+        }
+        kinds: tuple[Kind, ...] = ("notice", "issue")
+        self.lanes = {
+            Stretches(
+                db, kind, worker=self.name, hold=self.hold, pace=self.pace, steady=self.steady
+            ): {
+                known.name: [
+                    _Connection(self, self.routes[known.name], place)
+                    for place in range(1 if kind == "notice" else known.connections)
+                ]
+                for known, _ in relays
+            }
+            for kind in kinds
         }
         self.book = Book(
             db,
             self.name,
             # Half of what may be under way: the other half keeps the lines busy meanwhile.
-            batch=max(1, WINDOW * settings.mail.connections // 2),
+            batch=max(1, WINDOW * sum(known.connections for known, _ in relays) // 2),
             deal=self.deal,
             take_back=self.take_back,
             written=self.written,
+            steady=self.steady,
         )
         self.unwritten: list[Stretch] = []
+        self.parts: dict[Stretches, list[tuple[_Connection, int]]] = {}
         self.templates: dict[int, Template] = {}
         self.alarms: dict[int, Alarm] = {}
 
     @property
-    def everybody(self) -> Iterator["_Connection"]:
-        return itertools.chain.from_iterable(self.connections.values())
+    def connections(self) -> Iterator["_Connection"]:
+        for places in self.lanes.values():
+            yield from itertools.chain.from_iterable(places.values())
 
     def template(self, letter_id: int, lease: Lease) -> Template:
         """The letter encoded once; a few are kept, since stretches of one mailing come together."""
@@ -139,13 +167,23 @@ class _Sender:
         # The next commit records this before it hands anything over in its place.
         connection.marked -= 1
         self.unwritten.append(handed.stretch)
+        if outcome.kind == "deferred":
+            outcome = self._hear(handed, outcome)
+        if outcome.is_free:
+            handed.stretch.returned += 1
         self.book.settle(Settled(lease, handed.delivery, outcome))
         route = connection.route
         # A line we cut ourselves says nothing about the relay.
-        if not (route.is_proven and outcome.kind == "sent") and not self.stop.is_set():
+        if not (route.is_well and outcome.kind == "sent") and not self.stop.is_set():
             route.watch(outcome)
         if lease.kind == "issue":
             self._listen(lease, outcome)
+
+    def _hear(self, handed: "_Handed", outcome: Outcome) -> Outcome:
+        """Send fewer letters when that is what the answer asks for."""
+        name = handed.connection.route.name
+        self.pace.hear(outcome, address=handed.recipient, relay=name, now=self.steady.now())
+        return outcome.through(name) if len(self.routes) > 1 else outcome
 
     def _listen(self, lease: Lease, outcome: Outcome) -> None:
         """Stop a mailing of an issue that is refused again and again, and say why."""
@@ -161,14 +199,69 @@ class _Sender:
     # Hand-over
 
     def deal(self) -> list[Hand]:
-        """As many letters as the connections have room for."""
+        """As many letters as the connections have room for, and the relays a turn."""
+        self.parts.clear()
         if self.stop.is_set():
             return []
         return [
             hand
-            for lane in self.lanes
-            for hand in lane.deal(sum([one.room for one in self.connections[lane]]))
+            for lane, places in self.lanes.items()
+            for hand in self._share(lane, lane.deal(_room(places.values())), places)
         ]
+
+    def _share(
+        self, lane: Stretches, hands: list[Hand], places: Mapping[str, Sequence["_Connection"]]
+    ) -> list[Hand]:
+        """Settle who gets how many of these letters; those for whom there is nobody go back."""
+        count = sum([len(hand.letters) for hand in hands])
+        if not count:
+            return []
+        shares = self._by_relay(count, lane.kind, places)
+        self.parts[lane] = [
+            part for name, share in shares.items() for part in _spread(share, places[name])
+        ]
+        left = sum(shares.values())
+        for hand in hands:
+            kept = min(left, len(hand.letters))
+            left -= kept
+            if kept < len(hand.letters):
+                lane.take_back(hand, but=kept)
+        return [hand for hand in hands if hand.letters]
+
+    def _by_relay(
+        self, count: int, kind: Kind, places: Mapping[str, Sequence["_Connection"]]
+    ) -> dict[str, int]:
+        """How many letters each relay gets, by weight and by its turns."""
+        rooms = {name: _room([those]) for name, those in places.items()}
+        shares = dict.fromkeys(places, 0)
+        if len(places) == 1:
+            return {name: self._turns(name, kind, count) for name in places}
+        broken = [name for name, route in self.routes.items() if route.is_broken]
+        full = {name for name, room in rooms.items() if not room}
+        while count:
+            name = self.round.choose(broken=broken, full=full)
+            if name is None:
+                break
+            if shares[name] < rooms[name] and self._turns(name, kind, 1):
+                shares[name] += 1
+                count -= 1
+            else:
+                full.add(name)
+        return shares
+
+    def _turns(self, name: str, kind: Kind, count: int) -> int:
+        """How many of so many letters may go through a relay now, as fast as it may be used."""
+        if not self.pace.is_limited(name):
+            return count
+        route, now = self.routes[name], self.steady.now()
+        if now < route.rests_until and kind != "notice":
+            return 0
+        for taken in range(count):
+            if wait := self.pace.wait(name, kind, now=now):
+                route.rests_until = now + wait
+                asyncio.get_running_loop().call_later(wait / SECOND, self.book.ask)
+                return taken
+        return count
 
     def take_back(self, hands: list[Hand]) -> None:
         for hand in hands:
@@ -179,16 +272,26 @@ class _Sender:
         for stretch in self.unwritten:
             stretch.open -= 1
         self.unwritten.clear()
-        for lane in self.lanes:
+        for lane, parts in self.parts.items():
             handed = [
                 (hand.stretch, delivery)
                 for hand in hands
                 if hand.stretch.lane is lane
                 for delivery in hand.letters
             ]
-            has_room = _spread(handed, self.connections[lane])
-            if has_room and lane.has_more:
-                self.book.ask()
+            at = 0
+            for connection, part in parts:
+                connection.give(handed[at : at + part])
+                at += part
+        if any(lane.has_more and self._is_short(places) for lane, places in self.lanes.items()):
+            self.book.ask()
+
+    def _is_short(self, places: Mapping[str, Sequence["_Connection"]]) -> bool:
+        """Whether a connection has room for letters that may go now."""
+        now = self.steady.now()
+        return any(
+            _room([those]) for name, those in places.items() if self.routes[name].rests_until <= now
+        )
 
     # Time
 
@@ -200,7 +303,7 @@ class _Sender:
         while not self.stop.is_set():
             self.look()
             await self.pause(POLL_SECONDS)
-        for connection in self.everybody:
+        for connection in self.connections:
             connection.wake()
         _, silent = await asyncio.wait(working, timeout=DRAIN_SECONDS)
         for task in silent:
@@ -208,11 +311,20 @@ class _Sender:
 
     def look(self) -> None:
         """Give back what is done, take what is due, and tell the connections that wait."""
+        try:
+            self.pace.look(now=self.steady.now())
+            broken = ledger.broken_relays(self.db)
+        except DatabaseUnavailable as error:
+            log.warning("%s", error)
+        else:
+            for route in self.routes.values():
+                route.look(broken)
+        is_stuck = all(route.is_broken for route in self.routes.values())
         for lane in self.lanes:
-            lane.release(everything=self.route.is_broken)
+            lane.release(everything=is_stuck)
             lane.look_again()
         self.book.ask()
-        for connection in self.everybody:
+        for connection in self.connections:
             connection.wake()  # so that one that has been idle for long hangs up
 
     async def tend(self, chores: Sequence[Chore], *, until_done: bool) -> None:
@@ -228,8 +340,10 @@ class _Sender:
                     if loop.time() >= renew_at:
                         renew_at = loop.time() + min(self.hold, ledger.ALIVE) / SECOND / 3
                         ledger.sign_in(self.db, self.name, now=now)
-                        ledger.renew(self.db, worker=self.name, hold=self.hold, now=now)
-                    if until_done and not ledger.is_open(self.db, now=now):
+                        ledger.renew(
+                            self.db, worker=self.name, hold=self.hold, now=self.steady.now()
+                        )
+                    if until_done and not ledger.is_open(self.db, now=self.steady.now()):
                         self.stop.set()
                 except DatabaseUnavailable as error:
                     log.warning("%s", error)
@@ -244,22 +358,23 @@ class _Sender:
             await asyncio.wait_for(self.stop.wait(), seconds)
 
 
-def _spread(handed: list[tuple[Stretch, Delivery]], connections: Sequence["_Connection"]) -> bool:
-    """Give each connection an equal part, as far as it has room; whether there is room left."""
-    at, left = 0, len(handed)
-    total = sum([one.room for one in connections])
-    has_room = total > left
+def _room(places: Iterable[Sequence["_Connection"]]) -> int:
+    return sum([one.room for those in places for one in those])
+
+
+def _spread(
+    count: int, connections: Sequence["_Connection"]
+) -> Iterator[tuple["_Connection", int]]:
+    """Equal parts of so many letters, for as many connections as have room; there is enough."""
+    left = _room([connections])
     for behind, connection in zip(range(len(connections), 0, -1), connections, strict=True):
-        if not left:
-            break
         room = connection.room
-        total -= room
+        left -= room
         # An equal part, or more when those behind have no room for theirs.
-        part = min(room, max(-(-left // behind), left - total))
+        part = min(room, max(-(-count // behind), count - left))
         if part:
-            connection.give(handed[at : at + part])
-            at, left = at + part, left - part
-    return has_room
+            yield connection, part
+            count -= part
 
 
 @dataclass(slots=True, eq=False)
@@ -277,10 +392,10 @@ class _Connection:
     Opened when there is something to send, closed when there has been nothing for a while.
     """
 
-    def __init__(self, sender: _Sender, route: Route, lane: Stretches) -> None:
+    def __init__(self, sender: _Sender, route: Route, place: int) -> None:
         self.sender = sender
         self.route = route
-        self.lane = lane
+        self.place = place
         self.ready: deque[tuple[Stretch, Delivery]] = deque()
         self.marked = 0  # letters of ours that are `sending` on disk
         self.waiter: asyncio.Future[None] | None = None
@@ -289,7 +404,8 @@ class _Connection:
     @property
     def room(self) -> int:
         """How many more letters may be handed over to us."""
-        return 0 if self.route.is_broken else WINDOW - self.marked
+        route = self.route
+        return 0 if self.place >= route.limit or route.is_broken else WINDOW - self.marked
 
     def give(self, letters: Sequence[tuple[Stretch, Delivery]]) -> None:
         """These are ours to send now."""
@@ -310,11 +426,12 @@ class _Connection:
             await self.sender.book.written()  # what we asked for last may be granted now
             self._hand_back("The sender stopped before this letter.")
             await self.sender.book.written()
-            self.lane.release(everything=stop.is_set())
+            for lane in self.sender.lanes:
+                lane.release(everything=stop.is_set())
 
     async def _converse(self) -> None:
         route = self.route
-        if route.is_broken:
+        if route.is_broken or not route.may_try():
             self._hand_back("The relay does not answer.")
             return
         try:
@@ -343,9 +460,14 @@ class _Connection:
         """The next letter; None when the line should be closed."""
         loop, stop = asyncio.get_running_loop(), self.sender.stop
         until = min(loop.time() + IDLE_SECONDS, self.closes_at)
-        while not self.ready and loop.time() < until and not stop.is_set():
+        while not self.ready and loop.time() < until and not stop.is_set() and self._is_wanted:
             await self._wait()
         return self.next_nowait()
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether the relay stands as many connections as this one makes."""
+        return self.place < self.route.limit
 
     def settle(self, handed: Envelope, outcome: Outcome) -> None:
         """Write down what became of a letter."""

@@ -99,7 +99,7 @@ def test_letters_that_are_taken_bring_them_back_one_by_one(now: int) -> None:
 def test_every_sender_learns_of_a_broken_relay(db: Database, now: int) -> None:
     retry = ledger.relay_broke(db, "second", why="It does not answer.", now=now)
 
-    assert ledger.broken_relays(db, now=now) == {"second": retry}
+    assert ledger.broken_relays(db) == {"second": retry}
     assert retry == now + SECOND
 
 
@@ -122,7 +122,7 @@ def test_one_sender_at_a_time_looks_in_on_a_broken_relay(db: Database, now: int)
     assert not ledger.probe(db, "second", now=now)
     assert ledger.probe(db, "second", now=retry)
     assert not ledger.probe(db, "second", now=retry)
-    assert ledger.broken_relays(db, now=retry) == {"second": retry + ledger.PROBE}
+    assert ledger.broken_relays(db) == {"second": retry + ledger.PROBE}
 
 
 def test_a_look_that_never_came_back_is_followed_by_another(db: Database, now: int) -> None:
@@ -148,5 +148,5 @@ def test_a_look_that_goes_well_opens_it_to_all(db: Database, now: int) -> None:
 
     ledger.relay_works(db, "second")
 
-    assert ledger.broken_relays(db, now=retry) == {}
+    assert ledger.broken_relays(db) == {}
     assert ledger.probe(db, "second", now=retry)
