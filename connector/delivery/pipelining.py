@@ -230,7 +230,7 @@ class Line(asyncio.Protocol):
         self._dotted = None
         outcome = _judged(reply, "content")
         self._note(envelope, outcome)
-        if outcome.kind == "uncertain" or outcome.is_goodbye:
+        if outcome.kind != "sent" and (outcome.kind == "uncertain" or outcome.is_goodbye):
             self._fail(LOST)
         elif self._begun is None:
             self._begin_next()

@@ -5,6 +5,8 @@ What it learns of a relay that fails it shares with every sender through the led
 
 import contextlib
 import logging
+from collections.abc import Sequence
+from typing import TypeVar
 
 from connector.clock import SECOND
 from connector.database import Database
@@ -15,6 +17,7 @@ from connector.delivery.smtp import Relay
 from connector.delivery.steady import Steady
 from connector.errors import DatabaseUnavailable, RelayBusy, RelayUnavailable
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # No sender leaves a relay alone for longer than the next try and the time that has.
@@ -51,6 +54,13 @@ class Route:
     def limit(self) -> int:
         """How many connections it may have now; one that failed is tried with a single one."""
         return 1 if self._is_suspect else self._concurrency.limit
+
+    def usable(self, places: Sequence[T]) -> Sequence[T]:
+        """As many of these places at the relay as it stands now."""
+        if self.is_broken:
+            return ()
+        limit = self.limit
+        return places if limit >= len(places) else places[:limit]
 
     def look(self, broken: dict[str, int]) -> None:
         """See what any sender knows: relays that failed, and when to try each again."""

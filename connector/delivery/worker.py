@@ -6,13 +6,14 @@ over goes to the next, what it had is shown as `uncertain` and never sent again 
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from connector import clock
@@ -65,6 +66,8 @@ async def run(
     `until_done` it stops by itself when nothing is due; letters to be tried again wait for
     the next sender.
     """
+    # What is there by now stays: the collector need not look through it again and again.
+    gc.freeze()
     async with _relays(db, settings) as relays, asyncio.TaskGroup() as tasks:
         sender = _Sender(db, settings, relays, stop)
         tasks.create_task(sender.tend(chores, until_done=until_done))
@@ -203,39 +206,40 @@ class _Sender:
         self.parts.clear()
         if self.stop.is_set():
             return []
-        return [
-            hand
-            for lane, places in self.lanes.items()
-            for hand in self._share(lane, lane.deal(_room(places.values())), places)
-        ]
+        hands: list[Hand] = []
+        for lane, places in self.lanes.items():
+            usable = {name: self.routes[name].usable(those) for name, those in places.items()}
+            dealt = lane.deal(sum([_room(those) for those in usable.values()]))
+            if dealt:
+                hands += self._share(lane, dealt, usable)
+        return hands
 
     def _share(
-        self, lane: Stretches, hands: list[Hand], places: Mapping[str, Sequence["_Connection"]]
+        self, lane: Stretches, hands: list[Hand], usable: Mapping[str, Sequence["_Connection"]]
     ) -> list[Hand]:
         """Settle who gets how many of these letters; those for whom there is nobody go back."""
         count = sum([len(hand.letters) for hand in hands])
-        if not count:
-            return []
-        shares = self._by_relay(count, lane.kind, places)
+        shares = self._by_relay(count, lane.kind, usable)
         self.parts[lane] = [
-            part for name, share in shares.items() for part in _spread(share, places[name])
+            part for name, share in shares.items() for part in _spread(share, usable[name])
         ]
         left = sum(shares.values())
+        if left == count:
+            return hands
         for hand in hands:
             kept = min(left, len(hand.letters))
             left -= kept
-            if kept < len(hand.letters):
-                lane.take_back(hand, but=kept)
+            lane.take_back(hand, but=kept)
         return [hand for hand in hands if hand.letters]
 
     def _by_relay(
-        self, count: int, kind: Kind, places: Mapping[str, Sequence["_Connection"]]
+        self, count: int, kind: Kind, usable: Mapping[str, Sequence["_Connection"]]
     ) -> dict[str, int]:
         """How many letters each relay gets, by weight and by its turns."""
-        rooms = {name: _room([those]) for name, those in places.items()}
-        shares = dict.fromkeys(places, 0)
-        if len(places) == 1:
-            return {name: self._turns(name, kind, count) for name in places}
+        if len(usable) == 1:
+            return {name: self._turns(name, kind, count) for name in usable}
+        rooms = {name: _room(those) for name, those in usable.items()}
+        shares = dict.fromkeys(usable, 0)
         broken = [name for name, route in self.routes.items() if route.is_broken]
         full = {name for name, room in rooms.items() if not room}
         while count:
@@ -290,7 +294,8 @@ class _Sender:
         """Whether a connection has room for letters that may go now."""
         now = self.steady.now()
         return any(
-            _room([those]) for name, those in places.items() if self.routes[name].rests_until <= now
+            route.rests_until <= now and _room(route.usable(places[name]))
+            for name, route in self.routes.items()
         )
 
     # Time
@@ -358,17 +363,18 @@ class _Sender:
             await asyncio.wait_for(self.stop.wait(), seconds)
 
 
-def _room(places: Iterable[Sequence["_Connection"]]) -> int:
-    return sum([one.room for those in places for one in those])
+def _room(connections: Sequence["_Connection"]) -> int:
+    """How many more letters may be handed over to these."""
+    return WINDOW * len(connections) - sum([one.marked for one in connections])
 
 
 def _spread(
     count: int, connections: Sequence["_Connection"]
 ) -> Iterator[tuple["_Connection", int]]:
     """Equal parts of so many letters, for as many connections as have room; there is enough."""
-    left = _room([connections])
+    left = _room(connections)
     for behind, connection in zip(range(len(connections), 0, -1), connections, strict=True):
-        room = connection.room
+        room = WINDOW - connection.marked
         left -= room
         # An equal part, or more when those behind have no room for theirs.
         part = min(room, max(-(-count // behind), count - left))
@@ -400,12 +406,6 @@ class _Connection:
         self.marked = 0  # letters of ours that are `sending` on disk
         self.waiter: asyncio.Future[None] | None = None
         self.closes_at = 0.0
-
-    @property
-    def room(self) -> int:
-        """How many more letters may be handed over to us."""
-        route = self.route
-        return 0 if self.place >= route.limit or route.is_broken else WINDOW - self.marked
 
     def give(self, letters: Sequence[tuple[Stretch, Delivery]]) -> None:
         """These are ours to send now."""
