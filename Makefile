@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format bench bench-send clean
+.PHONY: run test check format bench bench-send bench-million clean
 
 run: .venv/ready
 	@$(BIN)/connector demo
@@ -31,8 +31,10 @@ bench: .venv/ready-dev
 	$(BIN)/python -m bench.dkim
 
 bench-send: .venv/ready-dev
-	$(BIN)/python -m bench.send --letters 20000 --kilobytes 10
-	$(BIN)/python -m bench.send --letters 20000 --kilobytes 40
+	$(BIN)/python -m bench.sending
+
+bench-million: .venv/ready-dev
+	$(BIN)/python -m bench.million
 
 clean:
 	rm -rf .venv build dist subscribers.db subscribers.db-shm subscribers.db-wal

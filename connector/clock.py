@@ -46,6 +46,18 @@ def parse(text: str, *, now: int, zone: str = "UTC") -> int:
     return at
 
 
+def parse_span(text: str) -> int:
+    """Read a length of time a person typed: `2h`, `90 min`, `2 hours`; in milliseconds.
+
+    Raises Refused for anything else, and for more than four weeks.
+    """
+    found = re.fullmatch(r"(\d{1,6})\s*(m|h|d|min|minute|hour|day)s?", text.strip().lower())
+    span = int(found[1]) * {"m": MINUTE, "h": HOUR, "d": DAY}[found[2][0]] if found else 0
+    if not 0 < span <= 28 * DAY:
+        raise Refused(f"I cannot read “{text}” as a length of time. Try 2h, 90 min or “3 days”.")
+    return span
+
+
 def utc(at: int) -> str:
     """ISO 8601 in UTC to the second, as feeds and tables want it."""
     return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

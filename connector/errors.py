@@ -76,3 +76,7 @@ class DatabaseUnavailable(Unavailable):
 
 class RelayUnavailable(Unavailable):
     pass
+
+
+class RelayBusy(RelayUnavailable):
+    """It answers, and wants no further connection now."""

@@ -32,11 +32,14 @@ class Published:
     frozen: Frozen | None
 
 
-def publish(db: Database, prepared: Prepared, *, at: int, web_only: bool, now: int) -> Published:
+def publish(
+    db: Database, prepared: Prepared, *, at: int, web_only: bool, now: int, spread: int = 0
+) -> Published:
     """Put an issue on the web at `at`, and its letters on their way then: all of it, or nothing.
 
-    Doing it again renews the page and sends nothing twice; a mailing that is still
-    scheduled is replaced by the new letters and time.
+    Its letters leave evenly over `spread` milliseconds from then. Doing it again renews the
+    page and sends nothing twice; a mailing that is still scheduled is replaced by the new
+    letters and time.
     """
     with db.write(durable=True) as tx:
         issue = pages.save(tx, prepared, at=at, now=now)
@@ -54,6 +57,7 @@ def publish(db: Database, prepared: Prepared, *, at: int, web_only: bool, now: i
             about=prepared.issue.slug,
             once=once,
             starts_at=at,
+            spread=spread,
             now=now,
         )
         if mailing is None:

@@ -5,11 +5,13 @@ from the environment or from a file that the environment names.
 """
 
 import difflib
+import functools
 import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 from urllib.parse import urlsplit
@@ -19,6 +21,9 @@ from connector.errors import Misconfigured
 from connector.signing import Keys, keys_in, read_keys
 
 FILE = "connector.toml"
+
+# A section inside a section: names and whole numbers.
+TABLE = tuple[tuple[str, int], ...]
 
 
 def setting(default: Any = MISSING, *, help: str, repr: bool = True) -> Any:  # noqa: A002 - the manual's own word
@@ -70,8 +75,52 @@ class Mail:
         "", help="The address confirmations come from; empty takes notices@ at the sender's domain."
     )
     connections: int = setting(4, help="How many connections to the relay at a time, 1 to 64.")
+    weight: int = setting(
+        1,
+        help="Its share of the letters beside other relays, 0 to 100; with 0 it stands by for them.",
+    )
     lease: int = setting(
         60, help="Seconds a silent sender keeps its letters before another takes over, 1 to 3600."
+    )
+
+
+@dataclass(frozen=True)
+class RelaySettings:
+    """A relay by its name: the one of [mail], which is called host:port, or one of [relays.NAME]."""
+
+    name: str
+    host: str = setting(help="Name of a further mail relay.")
+    port: int = setting(587, help="Its port: 587 for starttls, 465 for tls, 25 for none.")
+    security: str = setting("starttls", help="starttls, tls or none (none only on this machine).")
+    user: str = setting("", help="User name at this relay; its password is in the environment.")
+    password: str = setting(
+        "", help="Never in connector.toml: this variable, or the same with _FILE.", repr=False
+    )
+    connections: int = setting(4, help="How many connections to this relay at a time, 1 to 64.")
+    weight: int = setting(
+        1, help="Its share of the letters, 0 to 100; with 0 it stands by until the others fail."
+    )
+    rate: int = setting(0, help="Letters a minute through this relay; 0 takes what pace.rate says.")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast letters leave. Without any of it, as fast as the relays take them."""
+
+    rate: int = setting(
+        0, help="Letters a minute through each relay; 0 is as fast as the relay takes them."
+    )
+    domains: tuple[tuple[str, int], ...] = setting(
+        (),
+        help="Letters a minute to one provider: a table of google, microsoft, yahoo, apple, gmx, "
+        "proton, or of any domain.",
+    )
+    warmup: str = setting(
+        "",
+        help="The first day of a new sender’s domain, as 2026-12-01; empty for one that is known.",
+    )
+    spread: int = setting(
+        0, help="Minutes over which an issue’s letters leave, 0 to 10080; 0 is at once."
     )
 
 
@@ -121,6 +170,10 @@ class Inbound:
         "", help="Where messages go once they are read; empty leaves them there, marked as seen."
     )
     minutes: int = setting(5, help="Minutes between two looks into the mailbox, 1 to 1440.")
+    handed_over: bool = setting(
+        False,
+        help="Whether your mail server hands what comes to the return path to connector inbound.",
+    )
 
 
 @dataclass(frozen=True)
@@ -195,6 +248,8 @@ class Settings:
     database: str
     keys: Keys = field(repr=False)
     dkim_keys: tuple[DkimKey, ...] = field(default=(), repr=False)
+    pace: Pace = field(default_factory=Pace)
+    further_relays: tuple[RelaySettings, ...] = ()
 
     @property
     def issues(self) -> Path:
@@ -224,6 +279,38 @@ class Settings:
     def has_relay(self) -> bool:
         return bool(self.mail.host)
 
+    @property
+    def reads_returns(self) -> bool:
+        """Whether mail to the return path comes to us: by a mailbox, a pipe or LMTP."""
+        return bool(self.inbound.imap_host) or self.inbound.handed_over
+
+    @property
+    def hears_providers(self) -> bool:
+        """Whether a mail provider can tell us what became of letters."""
+        return self.hooks != Hooks()
+
+    @functools.cached_property
+    def relays(self) -> tuple[RelaySettings, ...]:
+        """Every relay that letters may leave through, that of [mail] first; none means the Tray."""
+        if not self.has_relay:
+            return ()
+        mail = self.mail
+        first = RelaySettings(
+            name=f"{mail.host}:{mail.port}",
+            host=mail.host,
+            port=mail.port,
+            security=mail.security,
+            user=mail.user,
+            password=mail.password,
+            connections=mail.connections,
+            weight=mail.weight,
+        )
+        return (first, *self.further_relays)
+
+    def rate_through(self, relay: RelaySettings) -> int:
+        """Letters a minute that one relay is given at most; 0 for no limit."""
+        return relay.rate or self.pace.rate
+
 
 SECTIONS: dict[str, type[Any]] = {
     "publication": Publication,
@@ -234,9 +321,16 @@ SECTIONS: dict[str, type[Any]] = {
     "web": Web,
     "limits": Limits,
     "writing": Writing,
+    "pace": Pace,
 }
+# [relays.NAME], one for each further relay.
+RELAYS = "relays"
+RELAY_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+# Names that [pace.domains] knows beside domains; which addresses they stand for is delivery's.
+PROVIDERS = ("apple", "gmx", "google", "microsoft", "proton", "yahoo")
 SECRET = {
     ("mail", "password"),
+    (RELAYS, "password"),
     ("inbound", "password"),
     ("hooks", "postmark_secret"),
     ("hooks", "mailgun_secret"),
@@ -247,7 +341,15 @@ SECRET = {
 RANGES = {
     ("mail", "port"): (1, 65535),
     ("mail", "connections"): (1, 64),
+    ("mail", "weight"): (0, 100),
     ("mail", "lease"): (1, 3600),
+    (RELAYS, "port"): (1, 65535),
+    (RELAYS, "connections"): (1, 64),
+    (RELAYS, "weight"): (0, 100),
+    (RELAYS, "rate"): (0, 10_000_000),
+    ("pace", "rate"): (0, 10_000_000),
+    ("pace", "domains"): (1, 10_000_000),
+    ("pace", "spread"): (0, 7 * 24 * 60),
     ("inbound", "port"): (1, 65535),
     ("inbound", "minutes"): (1, 1440),
     ("web", "port"): (0, 65535),
@@ -265,23 +367,31 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         name: _section(name, kind, tables.get(name, {}), environment, problems)
         for name, kind in SECTIONS.items()
     }
+    relays = tuple(_relays(tables.get(RELAYS, {}), environment, problems))
     if not problems:
-        problems += _between(sections, environment)
+        problems += _between(sections, relays, environment)
     dkim_keys = tuple(_dkim_keys(root, sections["dkim"], environment, problems))
     keys = _keys(root, environment, problems) if not problems else None
     if problems or keys is None:
         raise Misconfigured(problems)
     database = environment.get("CONNECTOR_DATABASE") or "sqlite:///subscribers.db"
     return Settings(
-        root=root, database=_beside(root, database), keys=keys, dkim_keys=dkim_keys, **sections
+        root=root,
+        database=_beside(root, database),
+        keys=keys,
+        dkim_keys=dkim_keys,
+        further_relays=relays,
+        **sections,
     )
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:
     """Every setting as (key, environment name, default, help), in the manual's order."""
-    for section, kind in SECTIONS.items():
-        for item in fields(kind):
-            default = "" if item.default is MISSING else str(item.default)
+    every: dict[str, type[Any]] = {**SECTIONS, f"{RELAYS}.NAME": RelaySettings}
+    for section, kind in every.items():
+        for item in _told(kind):
+            is_empty = item.default is MISSING or item.default == ()
+            default = "" if is_empty else str(item.default)
             yield (
                 f"{section}.{item.name}",
                 _variable(section, item.name),
@@ -313,15 +423,46 @@ def _tables(path: Path) -> dict[str, Any]:
 
 def _strangers(tables: Mapping[str, Any]) -> Iterator[str]:
     for section, table in tables.items():
-        if section not in SECTIONS:
+        if section == RELAYS:
+            yield from _strange_relays(table)
+        elif section not in SECTIONS:
             yield f"{FILE}: [{section}] is not a section I know{_hint(section, SECTIONS)}"
         elif not isinstance(table, dict):
             yield f"{FILE}: {section} must be a section: [{section}]"
         else:
-            known = [item.name for item in fields(SECTIONS[section])]
-            for key in table:
-                if key not in known:
-                    yield f"{FILE}: [{section}] {key} is not a setting I know{_hint(key, known)}"
+            yield from _strange_keys(section, SECTIONS[section], table)
+
+
+def _strange_relays(table: Any) -> Iterator[str]:
+    if not isinstance(table, dict):
+        yield f"{FILE}: {RELAYS}: give each further relay a section of its own: [{RELAYS}.second]"
+        return
+    for name, one in table.items():
+        section = f"{RELAYS}.{name}"
+        if not isinstance(one, dict):
+            yield (
+                f"{FILE}: [{RELAYS}] {name}: give each further relay a section of its own: "
+                f"[{RELAYS}.second]"
+            )
+        elif not RELAY_NAME.fullmatch(name):
+            yield (
+                f"{FILE}: [{section}]: {name!r} is not a name for a relay; "
+                "use small letters, digits and hyphens, like [relays.second]"
+            )
+        else:
+            yield from _strange_keys(section, RelaySettings, one)
+
+
+def _strange_keys(section: str, kind: type[Any], table: Mapping[str, Any]) -> Iterator[str]:
+    known = [item.name for item in _told(kind)]
+    for key in table:
+        if key not in known:
+            yield f"{FILE}: [{section}] {key} is not a setting I know{_hint(key, known)}"
+
+
+def _told(kind: type[Any]) -> "list[Field[Any]]":
+    """The fields that come from outside; a relay's name is that of its section."""
+    return [item for item in fields(kind) if "help" in item.metadata]
 
 
 def _hint(word: str, known: Any) -> str:
@@ -336,10 +477,12 @@ def _section(
     environment: Mapping[str, str],
     problems: list[str],
 ) -> Any:
-    values = {}
+    values: dict[str, Any] = (
+        {} if _family(section) == section else {"name": section[len(RELAYS) + 1 :]}
+    )
     found_before = len(problems)
     hints = get_type_hints(kind)
-    for item in fields(kind):
+    for item in _told(kind):
         where = _where(section, item, environment)
         value = _value(
             section, item, table if isinstance(table, dict) else {}, environment, problems
@@ -347,13 +490,17 @@ def _section(
         if value is MISSING:
             continue
         wanted = hints[item.name]
+        if wanted == TABLE:
+            problems += _wrong_table(section, item.name, value, environment)
+            values[item.name] = tuple(value.items()) if isinstance(value, dict) else ()
+            continue
         if type(value) is not wanted:
             problems.append(f"{where}: {value!r} is not {_kind(wanted)}.")
             continue
         values[item.name] = value
         problems += [f"{where}: {why}" for why in _wrong(section, item.name, value)]
     missing = [
-        item for item in fields(kind) if item.default is MISSING and not values.get(item.name, True)
+        item for item in _told(kind) if item.default is MISSING and not values.get(item.name, True)
     ]
     problems += [
         f"{_where(section, item, environment)}: must not be empty. {item.metadata['help']}"
@@ -374,7 +521,7 @@ def _value(
     problems: list[str],
 ) -> Any:
     variable = _variable(section, item.name)
-    if (section, item.name) in SECRET:
+    if (_family(section), item.name) in SECRET:
         if item.name in table:
             problems.append(
                 f"{_where(section, item, {})}: a secret; put it in {variable} or {variable}_FILE."
@@ -410,6 +557,8 @@ def _typed(text: str, item: "Field[Any]") -> Any:
         )
     if isinstance(item.default, int) and re.fullmatch(r"-?\d+", text):
         return int(text)
+    if item.default == () and re.fullmatch(r"\s*([^\s=,]+=\d+[\s,]*)*", text):
+        return {name: int(number) for name, number in re.findall(r"([^\s=,]+)=(\d+)", text)}
     return text
 
 
@@ -417,7 +566,34 @@ def _kind(wanted: type) -> str:
     return {str: "text in quotes", int: "a whole number", bool: "true or false"}[wanted]
 
 
+def _wrong_table(
+    section: str, name: str, value: Any, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """A table of names and numbers: [pace.domains], or google=600 gmx=60 in the environment."""
+    variable = _variable(section, name)
+    if not isinstance(value, dict):
+        yield (
+            f"{variable}: {value!r} is not a list of limits; write it like google=600 gmx=60"
+            if variable in environment
+            else f"{FILE}: [{section}] {name} must be a section: [{section}.{name}]"
+        )
+        return
+    low, high = RANGES[section, name]
+    for key, number in value.items():
+        where = variable if variable in environment else f"{FILE}: [{section}.{name}]"
+        if key not in PROVIDERS and not (key == key.lower() and _is_domain(key)):
+            yield (
+                f"{where} {key} is neither a provider I know nor a domain{_hint(key, PROVIDERS)} "
+                'A domain goes in quotes, in small letters: "example.org" = 60'
+            )
+        elif type(number) is not int:
+            yield f"{where} {key}: {number!r} is not a whole number."
+        elif not low <= number <= high:
+            yield f"{where} {key}: {number} is not between {low} and {high}."
+
+
 def _wrong(section: str, name: str, value: Any) -> Iterator[str]:
+    section = _family(section)
     if isinstance(value, str) and "\n" in value and name not in {"about", "address"}:
         yield "must be one line."
     elif (section, name) in RANGES:
@@ -457,6 +633,13 @@ def _is_zone(value: str) -> bool:
     return True
 
 
+def _is_day(value: str) -> bool:
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
 def _is_address(value: str) -> bool:
     return re.fullmatch(r"[^@\s<>\"(),;:]+@[^@\s<>\"(),;:]+\.[^@\s<>\"(),;:.]+", value) is not None
 
@@ -470,6 +653,10 @@ SELECTOR = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(
 A_SELECTOR = (
     lambda value: SELECTOR.fullmatch(value) is not None,
     "a selector; write it with letters, digits and hyphens: letters-2026",
+)
+A_SECURITY = (
+    lambda value: value in ("starttls", "tls", "none"),
+    "one of starttls, tls, none.",
 )
 AN_ADDRESS = (_is_address, "an email address; write it like hello@example.org")
 SHAPES: dict[tuple[str, str], tuple[Callable[[str], bool], str]] = {
@@ -489,10 +676,9 @@ SHAPES: dict[tuple[str, str], tuple[Callable[[str], bool], str]] = {
     ("dkim", "selector"): A_SELECTOR,
     ("dkim", "ed25519_selector"): A_SELECTOR,
     ("dkim", "domain"): (_is_domain, "a domain; write it like example.org"),
-    ("mail", "security"): (
-        lambda value: value in ("starttls", "tls", "none"),
-        "one of starttls, tls, none.",
-    ),
+    ("mail", "security"): A_SECURITY,
+    (RELAYS, "security"): A_SECURITY,
+    ("pace", "warmup"): (_is_day, "a day; write it like 2026-12-01"),
 }
 
 
@@ -508,19 +694,40 @@ def _together(section: str, built: Any) -> Iterator[str]:
             f"{FILE}: [inbound] imap_host: {built.imap_host!r} needs a user, and a password in "
             "CONNECTOR_INBOUND_PASSWORD or CONNECTOR_INBOUND_PASSWORD_FILE."
         )
-    if section != "mail" or not built.host:
+    if _family(section) not in ("mail", RELAYS) or not built.host:
         return
     if built.security == "none" and built.host not in ("127.0.0.1", "localhost", "::1"):
-        yield f"{FILE}: [mail] security: none sends letters in the open; use starttls or tls."
+        yield f"{FILE}: [{section}] security: none sends letters in the open; use starttls or tls."
     if built.user and not built.password:
+        variable = _variable(section, "password")
         yield (
-            f"{FILE}: [mail] user: {built.user!r} needs a password; "
-            "put it in CONNECTOR_MAIL_PASSWORD or CONNECTOR_MAIL_PASSWORD_FILE."
+            f"{FILE}: [{section}] user: {built.user!r} needs a password; "
+            f"put it in {variable} or {variable}_FILE."
         )
 
 
-def _between(sections: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+def _relays(
+    tables: Any, environment: Mapping[str, str], problems: list[str]
+) -> Iterator[RelaySettings]:
+    """The further relays, in the file's order; what is no table at all was complained about."""
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if isinstance(table, dict) and RELAY_NAME.fullmatch(name):
+            found = _section(f"{RELAYS}.{name}", RelaySettings, table, environment, problems)
+            if found is not None:
+                yield found
+
+
+def _between(
+    sections: Mapping[str, Any],
+    relays: tuple[RelaySettings, ...],
+    environment: Mapping[str, str],
+) -> Iterator[str]:
     """What two sections have to agree on."""
+    if relays and not sections["mail"].host:
+        yield (
+            f"{FILE}: [{RELAYS}.{relays[0].name}] is a further relay, and there is no first one; "
+            "give [mail] a host."
+        )
     dkim, publication = sections["dkim"], sections["publication"]
     sender = publication.email.rpartition("@")[2].lower()
     if dkim.domain and not are_aligned(dkim.domain, sender):
@@ -579,8 +786,13 @@ def _beside(root: Path, url: str) -> str:
     return f"{scheme}{mark}{root / path}" if scheme == "sqlite" and path else url
 
 
+def _family(section: str) -> str:
+    """What a section is one of: all of [relays.NAME] are alike."""
+    return section.partition(".")[0]
+
+
 def _variable(section: str, name: str) -> str:
-    return f"CONNECTOR_{section}_{name}".upper()
+    return re.sub(r"[.-]", "_", f"CONNECTOR_{section}_{name}".upper())
 
 
 def _where(section: str, item: "Field[Any]", environment: Mapping[str, str]) -> str:
@@ -588,7 +800,7 @@ def _where(section: str, item: "Field[Any]", environment: Mapping[str, str]) -> 
     variable = _variable(section, item.name)
     if variable in environment:
         return variable
-    if (section, item.name) in SECRET and f"{variable}_FILE" in environment:
+    if (_family(section), item.name) in SECRET and f"{variable}_FILE" in environment:
         return f"{variable}_FILE"
     return f"{FILE}: [{section}] {item.name}"
 

@@ -10,10 +10,11 @@ from connector import clock
 from connector.database import Connection, Database
 from connector.delivery import address, decisions, mailings
 from connector.delivery import store as post
-from connector.delivery.bounce import Inbound
 from connector.delivery.decision import Decision
 from connector.delivery.mailing import Record
 from connector.errors import NotFound
+from connector.inbound import store as returns
+from connector.inbound.bounce import Inbound
 from connector.membership import store as membership
 from connector.readers import erasure
 from connector.readers import store as readers
@@ -191,7 +192,7 @@ EFFECTS = {
 
 
 def _reports(connection: Connection, key: str) -> Iterator[Event]:
-    for report in post.inbound_about(connection, key):
+    for report in returns.about(connection, key):
         yield Event(report.received_at, _report(report), _said(report.detail))
     found = mailings.suppression(connection, key)
     if found is not None:

@@ -81,3 +81,24 @@ def test_no_text_does_worse_than_be_refused(text: str) -> None:
 def test_an_instant_shown_is_the_instant_kept(at: int) -> None:
     assert clock.milliseconds(clock.moment(at, "Asia/Kathmandu")) == at
     assert datetime.fromisoformat(clock.utc(at)).timestamp() == at // 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("2h", 2 * HOUR),
+        ("90 min", 90 * MINUTE),
+        ("45m", 45 * MINUTE),
+        ("2 hours", 2 * HOUR),
+        (" 1 Day ", DAY),
+        ("28d", 28 * DAY),
+    ],
+)
+def test_a_length_of_time_is_read(text: str, span: int) -> None:
+    assert clock.parse_span(text) == span
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "0h", "29d", "-2h", "2 weeks", "two hours", "2.5h"])
+def test_any_other_length_names_the_forms_that_work(text: str) -> None:
+    with pytest.raises(Refused, match="Try 2h, 90 min"):
+        clock.parse_span(text)

@@ -16,7 +16,14 @@ SECRET = "a test's own secret, long enough to be one"
 # A selector wants its key, and a domain has to be the sender's.
 DKIM_NAMES = ("dkim.selector", "dkim.ed25519_selector", "dkim.domain")
 # These want another setting beside them, or one of a few words.
-NOT_ALONE = ("mail.user", "mail.security", "inbound.imap_host", "hooks.ses_topic")
+NOT_ALONE = (
+    "mail.user",
+    "mail.security",
+    "inbound.imap_host",
+    "hooks.ses_topic",
+    "pace.domains",
+    "pace.warmup",
+)
 KEYED = {"CONNECTOR_SECRET": SECRET}
 
 
@@ -145,14 +152,19 @@ def test_a_wrong_value_is_named(root: Path, line: str, what: str) -> None:
 @pytest.mark.parametrize(("section", "name"), settings.RANGES)
 def test_numbers_have_ranges_with_their_ends_in(root: Path, section: str, name: str) -> None:
     low, high = settings.RANGES[section, name]
+    written, beside = section, ""
+    if section == "relays":
+        written = "relays.second"
+        beside = 'host = "smtp.example.net"\n[mail]\nhost = "smtp.example.org"\n'
+    if (section, name) == ("pace", "domains"):
+        written, name = "pace.domains", "google"
 
     for value in (low, high):
-        found = load(root, f"{TOML}\n[{section}]\n{name} = {value}\n")
-        assert getattr(getattr(found, section), name) == value
+        load(root, f"{TOML}\n[{written}]\n{name} = {value}\n{beside}")
     for value in (low - 1, high + 1):
-        assert problems(root, f"{TOML}\n[{section}]\n{name} = {value}\n") == (
-            f"connector.toml: [{section}] {name}: {value} is not between {low} and {high}.",
-        )
+        (found,) = problems(root, f"{TOML}\n[{written}]\n{name} = {value}\n{beside}")
+        assert found.startswith(f"connector.toml: [{written}] {name}")
+        assert found.endswith(f": {value} is not between {low} and {high}.")
 
 
 def test_the_environment_wins_over_the_file(root: Path) -> None:
@@ -172,7 +184,7 @@ def test_the_environment_wins_over_the_file(root: Path) -> None:
 def test_every_setting_can_be_given_in_the_environment(root: Path) -> None:
     for key, variable, _default, _help in settings.described():
         section, _, name = key.partition(".")
-        if not section or key in NOT_ALONE or key in DKIM_NAMES:
+        if not section or section == "relays" or key in NOT_ALONE or key in DKIM_NAMES:
             continue
         value: Any = getattr(getattr(load(root), section), name)
         given = {"int": "7", "bool": "yes"}.get(type(value).__name__, "seven")
@@ -417,3 +429,149 @@ def test_a_topic_is_an_arn(root: Path) -> None:
 
     assert load(root, CONNECTOR_HOOKS_SES_TOPIC=topic).hooks.ses_topic == topic
     assert len(problems(root, CONNECTOR_HOOKS_SES_TOPIC="bounces")) == 1
+
+
+# Pace and further relays
+
+SECOND = """
+[mail]
+host = "smtp.example.org"
+
+[relays.second]
+host = "smtp.example.net"
+user = "ines"
+weight = 3
+rate = 600
+"""
+
+
+def test_one_relay_is_named_by_where_it_is(root: Path) -> None:
+    (relay,) = load(root, f'{TOML}\n[mail]\nhost = "smtp.example.org"\nconnections = 9\n').relays
+
+    assert (relay.name, relay.connections, relay.weight) == ("smtp.example.org:587", 9, 1)
+    assert load(root).relays == ()
+
+
+def test_further_relays_have_names_passwords_and_rates_of_their_own(root: Path) -> None:
+    (root / "password").write_text("opensesame\n")
+
+    found = load(
+        root,
+        f'{TOML}{SECOND}\n[relays.by-the-sea]\nhost = "smtp.example.com"\n[pace]\nrate = 90\n',
+        CONNECTOR_RELAYS_SECOND_PASSWORD_FILE=str(root / "password"),
+        CONNECTOR_RELAYS_BY_THE_SEA_PORT="2525",
+    )
+
+    first, second, third = found.relays
+    assert [one.name for one in found.relays] == ["smtp.example.org:587", "second", "by-the-sea"]
+    assert (second.host, second.weight, second.password) == ("smtp.example.net", 3, "opensesame")
+    assert third.port == 2525
+    assert [found.rate_through(one) for one in (first, second, third)] == [90, 600, 90]
+    assert "opensesame" not in repr(found)
+
+
+def test_mistakes_in_further_relays_are_named(root: Path) -> None:
+    assert problems(
+        root,
+        TOML
+        + """
+        [relays]
+        third = "smtp.example.com"
+        [relays.second]
+        host = "smtp.example.net"
+        user = "ines"
+        weigth = 3
+        security = "none"
+        [relays.Fourth]
+        host = "smtp.example.com"
+        [relays.fifth]
+        password = "never here"
+        """,
+    ) == (
+        (
+            "connector.toml: [relays] third: give each further relay a section of its own: "
+            "[relays.second]"
+        ),
+        "connector.toml: [relays.second] weigth is not a setting I know; did you mean weight?",
+        (
+            "connector.toml: [relays.Fourth]: 'Fourth' is not a name for a relay; "
+            "use small letters, digits and hyphens, like [relays.second]"
+        ),
+        (
+            "connector.toml: [relays.second] security: none sends letters in the open; "
+            "use starttls or tls."
+        ),
+        (
+            "connector.toml: [relays.second] user: 'ines' needs a password; put it in "
+            "CONNECTOR_RELAYS_SECOND_PASSWORD or CONNECTOR_RELAYS_SECOND_PASSWORD_FILE."
+        ),
+        "connector.toml: [relays.fifth] host: is missing. Name of a further mail relay.",
+        (
+            "connector.toml: [relays.fifth] password: a secret; put it in "
+            "CONNECTOR_RELAYS_FIFTH_PASSWORD or CONNECTOR_RELAYS_FIFTH_PASSWORD_FILE."
+        ),
+    )
+
+
+def test_a_further_relay_needs_a_first_one(root: Path) -> None:
+    (found,) = problems(root, f'{TOML}\n[relays.second]\nhost = "smtp.example.net"\n')
+
+    assert found == (
+        "connector.toml: [relays.second] is a further relay, and there is no first one; "
+        "give [mail] a host."
+    )
+
+
+def test_relays_are_sections(root: Path) -> None:
+    assert problems(root, f"relays = 3\n{TOML}") == (
+        "connector.toml: relays: give each further relay a section of its own: [relays.second]",
+    )
+
+
+def test_limits_for_providers_and_domains_are_a_table(root: Path) -> None:
+    toml = f'{TOML}\n[pace.domains]\ngoogle = 600\n"example.org" = 60\n'
+
+    assert load(root, toml).pace.domains == (("google", 600), ("example.org", 60))
+    assert load(root, toml, CONNECTOR_PACE_DOMAINS="gmx=6, example.com=60").pace.domains == (
+        ("gmx", 6),
+        ("example.com", 60),
+    )
+    assert load(root, toml, CONNECTOR_PACE_DOMAINS="").pace.domains == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ('"gmial" = 60', "gmial is neither a provider I know nor a domain; remove it."),
+        ("gogle = 60", "gogle is neither a provider I know nor a domain; did you mean google?"),
+        ("example.org = 60", "example is neither a provider I know nor a domain"),
+        ('"Example.ORG" = 60', "Example.ORG is neither a provider I know nor a domain"),
+        ('google = "60"', "google: '60' is not a whole number."),
+        ("google = true", "google: True is not a whole number."),
+        ("google = 0", "google: 0 is not between 1 and 10000000."),
+    ],
+)
+def test_a_wrong_limit_is_named(root: Path, lines: str, what: str) -> None:
+    (found,) = problems(root, f"{TOML}\n[pace.domains]\n{lines}\n")
+
+    assert found.startswith(f"connector.toml: [pace.domains] {what}")
+
+
+def test_limits_that_are_no_table_say_how_to_write_one(root: Path) -> None:
+    assert problems(root, f"{TOML}\n[pace]\ndomains = 60\n") == (
+        "connector.toml: [pace] domains must be a section: [pace.domains]",
+    )
+    assert problems(root, CONNECTOR_PACE_DOMAINS="google") == (
+        (
+            "CONNECTOR_PACE_DOMAINS: 'google' is not a list of limits; "
+            "write it like google=600 gmx=60"
+        ),
+    )
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "2026-13-01", "20261201", "1.12.2026"])
+def test_a_first_day_is_a_day(root: Path, day: str) -> None:
+    assert problems(root, f'{TOML}\n[pace]\nwarmup = "{day}"\n') == (
+        f"connector.toml: [pace] warmup: {day!r} is not a day; write it like 2026-12-01",
+    )
+    assert load(root, f'{TOML}\n[pace]\nwarmup = "2026-12-01"\n').pace.warmup == "2026-12-01"

@@ -1,5 +1,6 @@
 """Tokens: what we signed opens one door, and nothing else opens any."""
 
+import hmac
 import os
 import stat
 from pathlib import Path
@@ -155,3 +156,10 @@ def test_a_key_that_cannot_be_made_says_so(tmp_path: Path) -> None:
 def test_keys_never_show_themselves() -> None:
     assert "first year" not in repr(OLD)
     assert "first year" not in str(OLD)
+
+
+@given(key=st.binary(min_size=32, max_size=100), purpose=st.text(), value=st.text())
+def test_a_proof_is_what_everybody_calls_hmac(key: bytes, purpose: str, value: str) -> None:
+    message = f"{purpose}\0{value}".encode(errors="surrogatepass")
+
+    assert Keys((key,)).proof(purpose, value) == hmac.digest(key, message, "sha256")

@@ -5,9 +5,10 @@ import pytest
 from connector import tracing
 from connector.clock import DAY, HOUR, MINUTE
 from connector.database import Database
-from connector.delivery import address, decisions, ledger, mailings, store
+from connector.delivery import address, decisions, ledger, mailings
 from connector.delivery.outcome import Outcome
 from connector.errors import InvalidAddress, NotFound
+from connector.inbound import store as returns
 from connector.readers import preferences
 from connector.settings import Settings
 from connector.tracing import Trace
@@ -143,7 +144,7 @@ def test_a_notice_and_what_came_back_are_part_of_the_story(
     with db.write() as tx:
         to = address.parse("ada@example.org")
         mailings.notify(tx, post.LETTER, to=to, recipient=1, about="welcome", now=now)
-        store.insert_inbound(
+        returns.insert(
             tx,
             now=now + HOUR,
             source="pipe",

@@ -42,10 +42,15 @@ class Attendant:
 
     def _refuse_dead_relay(self) -> None:
         with self._db.read() as connection:
-            relay = store.relay(connection, ledger.relay_name(self._settings))
-        if relay and relay.failures >= PATIENCE and relay.failed_at >= self._began:
+            known = [store.relay(connection, name) for name in ledger.relay_names(self._settings)]
+        dead = [
+            relay
+            for relay in known
+            if relay and relay.failures >= PATIENCE and relay.failed_at >= self._began
+        ]
+        if len(dead) == len(known):
             raise RelayUnavailable(
-                f"{relay.why} The letters wait, and a sender keeps trying; "
+                f"{dead[0].why} The letters wait, and a sender keeps trying; "
                 "none is lost. Look again with: connector status"
             )
 

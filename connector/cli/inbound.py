@@ -20,8 +20,10 @@ from connector.errors import ConnectorError, NotFound, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from connector.database import Database
-    from connector.delivery.bounce import Received
+    from connector.database import Connection, Database
+    from connector.delivery.mailing import Mailing
+    from connector.inbound.bounce import Received
+    from connector.inbound.bounces import Leave
     from connector.settings import Settings
 
 # sysexits.h: Postfix, Exim and the others keep the message and pipe it again later.
@@ -58,7 +60,7 @@ def watching(
     db: "Database", settings: "Settings", *, idle: bool = False
 ) -> "Iterator[Callable[[int], None]]":
     """A chore that looks into the mailbox of the settings from time to time, if there is one."""
-    from connector.delivery.mailbox import Watch
+    from connector.inbound.mailbox import Watch
 
     if idle or not settings.inbound.imap_host:
         yield lambda _now: None
@@ -68,6 +70,39 @@ def watching(
         yield watch.look
     finally:
         watch.close()
+
+
+def tidying(db: "Database") -> "Callable[[int], None]":
+    """A chore that forgets, once a day, old reports that led to nothing."""
+    from connector.inbound.tidying import Broom
+
+    return Broom(db).sweep
+
+
+def came_back(connection: "Connection", mailing: "Mailing", *, sent: int) -> "Iterator[str]":
+    """What is known of a mailing from what came back, a line or two."""
+    from connector.inbound import complaints, store
+
+    reported = store.reported(connection, mailing)
+    if bounced := reported.get("bounce", 0):
+        yield f"{console.counted(bounced, 'letter')} came back."
+    rate = complaints.rate_of(connection, mailing, sent=sent)
+    # A mailing that stopped by itself says why already.
+    if rate.level and complaints.CALLED_SPAM not in mailing.why:
+        yield complaints.advice(rate)
+    elif rate.complaints and str(rate) not in mailing.why:
+        yield f"{rate}."
+
+
+def unseen(connection: "Connection") -> str:
+    """Whether messages wait to be read, in words; empty when none do."""
+    from connector.inbound import store
+
+    many = store.count_unseen(connection)
+    if not many:
+        return ""
+    verb = "waits" if many == 1 else "wait"
+    return f"{console.counted(many, 'message')} {verb} to be read: connector inbound --list"
 
 
 def _take_one(to: str) -> None:
@@ -83,7 +118,7 @@ def _take_one(to: str) -> None:
 
 
 def _listen(place: str) -> None:
-    from connector.delivery import lmtp
+    from connector.inbound import lmtp
 
     settings = settings_here()
 
@@ -99,7 +134,7 @@ def _listen(place: str) -> None:
 
 
 def _read_mailbox() -> None:
-    from connector.delivery import mailbox
+    from connector.inbound import mailbox
 
     settings = settings_here()
     if not settings.inbound.imap_host:
@@ -115,7 +150,7 @@ def _read_mailbox() -> None:
 def _receive(
     db: "Database", settings: "Settings", raw: bytes, *, to: str = "", source: str
 ) -> "Received":
-    from connector.delivery import bounces
+    from connector.inbound import bounces
 
     leave = _leave(db, settings)
     return bounces.receive(
@@ -123,18 +158,18 @@ def _receive(
     )
 
 
-def _leave(db: "Database", settings: "Settings") -> "Callable[[int], object]":
+def _leave(db: "Database", settings: "Settings") -> "Leave":
     """What is done for a reader who asks by mail."""
     from connector.readers import preferences
 
-    return lambda reader: preferences.unsubscribe(
-        db, settings, reader, how="mail", page="", client="", now=clock.now()
+    return lambda reader, how: preferences.unsubscribe(
+        db, settings, reader, how=how, page="", client="", now=clock.now()
     )
 
 
 def _read(stream: BinaryIO) -> bytes:
     """The message, or so much of it that it is seen to be too large; the rest is let go."""
-    from connector.delivery import report
+    from connector.inbound import report
 
     raw = stream.read(report.LARGEST + 1)
     while stream.read(1 << 20):
@@ -143,12 +178,16 @@ def _read(stream: BinaryIO) -> bytes:
 
 
 def _list() -> None:
-    from connector.delivery import store
+    from connector.inbound import store
 
     settings = settings_here()
     zone = settings.publication.zone
-    with opened(settings) as db, db.read() as connection:
-        found = store.kept_inbound(connection, limit=SHOWN)
+    with opened(settings) as db:
+        with db.read() as connection:
+            found = store.kept(connection, limit=SHOWN)
+        if found:
+            with db.write() as tx:
+                store.set_seen(tx, upto=found[0].id, now=clock.now())
     if not found:
         click.echo("Everything that came in could be read.")
         return
@@ -168,10 +207,10 @@ def _list() -> None:
 
 
 def _show(number: int) -> None:
-    from connector.delivery import store
+    from connector.inbound import store
 
     with opened(settings_here()) as db, db.read() as connection:
-        raw = store.inbound_raw(connection, number)
+        raw = store.raw(connection, number)
     if raw is None:
         raise NotFound(f"No message {number} is kept. See them with: connector inbound --list")
     click.echo(zlib.decompress(raw).decode("utf-8", "replace"))

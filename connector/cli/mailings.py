@@ -70,6 +70,7 @@ def cancel(mailing: int, *, yes: bool) -> None:
 
 
 def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
+    from connector.cli import inbound
     from connector.delivery import mailings, store
 
     with db.read() as connection:
@@ -84,6 +85,10 @@ def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
             mailing.id: store.count_in_trouble(connection, mailing.id, was="uncertain")
             for mailing, counts in counted
             if counts.get("uncertain")
+        }
+        returned = {
+            mailing.id: list(inbound.came_back(connection, mailing, sent=counts.get("sent", 0)))
+            for mailing, counts in counted
         }
     if not found:
         click.echo("Nothing has been mailed yet. Publish an issue with: connector publish FILE")
@@ -113,7 +118,12 @@ def _show_mailings(db: "Database", *, limit: int, zone: str) -> None:
         ],
     )
     for mailing, _ in counted:
-        _explain(mailing, replies.get(mailing.id, []), doubts=doubts.get(mailing.id, 0))
+        _explain(
+            mailing,
+            replies.get(mailing.id, []),
+            doubts=doubts.get(mailing.id, 0),
+            returned=returned[mailing.id],
+        )
 
 
 def _numbers(mailing: "Mailing", counts: "dict[State, int]") -> tuple[str, ...]:
@@ -129,10 +139,17 @@ def _numbers(mailing: "Mailing", counts: "dict[State, int]") -> tuple[str, ...]:
     return tuple(f"{number:,}" for number in shown)
 
 
-def _explain(mailing: "Mailing", replies: list[tuple[str, str, int]], *, doubts: int) -> None:
+def _explain(
+    mailing: "Mailing",
+    replies: list[tuple[str, str, int]],
+    *,
+    doubts: int,
+    returned: list[str],
+) -> None:
     lines = [f"{many:,} {state}: {reply}" for state, reply, many in replies]
     if mailing.why:
         lines.insert(0, mailing.why)
+    lines += returned
     if doubts:
         lines.append(
             "Uncertain letters may have arrived; they are never sent again by themselves. "
@@ -145,18 +162,24 @@ def _explain(mailing: "Mailing", replies: list[tuple[str, str, int]], *, doubts:
 
 
 def _show_sender(db: "Database", settings: "Settings") -> None:
+    from connector.cli import inbound, pacing
     from connector.delivery import ledger, store
 
     now = clock.now()
     with db.read() as connection:
         # One that is no longer in the settings is nobody's trouble any more.
-        relay = store.relay(connection, ledger.relay_name(settings))
+        known = [store.relay(connection, name) for name in ledger.relay_names(settings)]
         notices = store.waiting_notices(connection)
         waiting = store.is_open(connection, now=now)
+        unseen = inbound.unseen(connection)
     click.echo()
+    if unseen:
+        click.echo(unseen)
     if notices:
         click.echo(f"{console.counted(notices, 'notice')} waiting (confirmations and the like).")
-    if relay:
+    for line in pacing.standing(db, settings, now=now):
+        click.echo(line)
+    for relay in filter(None, known):
         retry = clock.moment(relay.retry_at, settings.publication.zone)
         click.echo(f"{relay.why}\n  Next try at {retry:%H:%M:%S}. No letter is lost.")
     if ledger.is_attended(db, now=now):

@@ -19,10 +19,11 @@ from connector.cli.publication import opened, root, settings_here
 from connector.errors import ConnectorError, Refused, RelayUnavailable
 
 if TYPE_CHECKING:
-    from connector.settings import Settings
+    from connector.settings import RelaySettings, Settings
 
 OLDEST_SQLITE = (3, 37)  # STRICT tables
 LITTLE_SPACE = 500_000_000
+LATELY = 3  # mailings
 
 
 class Ailment(NamedTuple):
@@ -192,20 +193,21 @@ def _sender(settings: "Settings") -> Iterator[Ailment]:
 
 
 def _relay(settings: "Settings") -> Iterator[Ailment]:
-    from connector.delivery import smtp
-
+    """Each relay is greeted; one that fails is an error even when others do its work."""
     if not settings.has_relay:
         yield Ailment(is_error=False, what="none is set, so letters stay in the Tray.")
-        return
+    for relay in settings.relays:
+        try:
+            asyncio.run(_greet(settings, relay))
+        except RelayUnavailable as error:
+            yield Ailment(is_error=True, what=str(error))
 
-    async def greet() -> None:
-        conversation = await smtp.connect(smtp.Relay.of(settings))
-        await conversation.quit()
 
-    try:
-        asyncio.run(greet())
-    except RelayUnavailable as error:
-        yield Ailment(is_error=True, what=str(error))
+async def _greet(settings: "Settings", relay: "RelaySettings") -> None:
+    from connector.delivery import smtp
+
+    conversation = await smtp.connect(smtp.Relay.of(settings, relay))
+    await conversation.quit()
 
 
 def _dns(settings: "Settings", nameserver: str) -> Iterator[tuple[str, Examination]]:
@@ -227,6 +229,29 @@ def _dns(settings: "Settings", nameserver: str) -> Iterator[tuple[str, Examinati
         yield name, examining(examine)
 
 
+def _returns(settings: "Settings") -> Iterator[Ailment]:
+    if settings.has_relay and not (settings.reads_returns or settings.hears_providers):
+        path = settings.mail.return_path or f"bounces@{settings.domain}"
+        yield Ailment(
+            is_error=False,
+            what=f"nobody reads {path}, so dead addresses are written to again and again, and "
+            "complaints are not heard. Set [inbound] imap_host, or [inbound] handed_over = true "
+            "when your mail server calls connector inbound, or a provider’s [hooks].",
+        )
+
+
+def _complaints(settings: "Settings") -> Iterator[Ailment]:
+    from connector.delivery import store
+    from connector.inbound import complaints
+
+    with contextlib.suppress(ConnectorError), opened(settings) as db, db.read() as connection:
+        for mailing in store.issue_mailings(connection, limit=LATELY):
+            rate = complaints.rate_of(connection, mailing)
+            if rate.level:
+                what = f"mailing {mailing.id}, {mailing.name}: {complaints.advice(rate)}"
+                yield Ailment(is_error=False, what=what)
+
+
 def _attendance(settings: "Settings") -> Iterator[Ailment]:
     from connector.delivery import ledger
 
@@ -244,5 +269,7 @@ EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("The site's address", _site),
     ("The postal address", _sender),
     ("The relay", _relay),
+    ("What comes back", _returns),
+    ("Complaints", _complaints),
     ("The sender", _attendance),
 )

@@ -63,7 +63,7 @@ def work(*, until_done: bool, beside: int | None) -> None:
         async def run() -> None:
             stop_on_signals(stop)
             with inbound.watching(db, settings, idle=until_done) as look:
-                chores = (begin, watch, look)
+                chores = (begin, watch, look, inbound.tidying(db))
                 await worker.run(db, settings, stop=stop, chores=chores, until_done=until_done)
 
         if not until_done and beside is None:

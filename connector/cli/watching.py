@@ -110,13 +110,14 @@ class Watch:
 
     def beside(self, *, now: int) -> list[str]:
         """What else matters: the relay, notices, whether anybody sends."""
+        from connector.cli import pacing
         from connector.delivery import ledger, store
 
         with self._db.read() as connection:
-            relay = store.relay(connection, ledger.relay_name(self._settings))
+            known = [store.relay(connection, name) for name in ledger.relay_names(self._settings)]
             notices = store.waiting_notices(connection)
-        said = []
-        if relay:
+        said = pacing.standing(self._db, self._settings, now=now, is_quick=True)
+        for relay in filter(None, known):
             retry = clock.moment(relay.retry_at, self._settings.publication.zone)
             said.append(f"{relay.why} Next try at {retry:%H:%M:%S}.")
         if notices:

@@ -9,6 +9,7 @@ import click
 from connector import clock
 from connector.cli import console
 from connector.cli.publication import opened, root, settings_here
+from connector.clock import MINUTE
 from connector.errors import Misconfigured, Refused, Unpublishable
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def check(file: Path) -> None:
 @click.command()
 @FILE
 @click.option("--at", "when", help="Publish then: “2026-12-01 09:00”, “09:00”, “in 2 hours”.")
+@click.option(
+    "--over", metavar="TIME", help="Let the letters leave evenly over this time: “2h”, “90 min”."
+)
 @click.option("--web-only", is_flag=True, help="Only the page; nobody gets a letter.")
 @click.option(
     "--correction", is_flag=True, help="Write once more, to those who have the letter as it was."
@@ -62,6 +66,7 @@ def check(file: Path) -> None:
 def publish(
     file: Path,
     when: str | None,
+    over: str | None,
     subject: str | None,
     *,
     web_only: bool,
@@ -76,12 +81,13 @@ def publish(
 
     settings = settings_here()
     if correction:
-        if when or web_only:
+        if when or over or web_only:
             raise click.UsageError("A correction is a letter, and leaves at once.")
         _correct(settings, file, subject=(subject or "").strip(), yes=yes)
         return
     if subject is not None:
         raise click.UsageError("--subject is for a --correction; an issue has it in its file.")
+    spread = clock.parse_span(over) if over else settings.pace.spread * MINUTE
     now = clock.now()
     at = clock.parse(when, now=now, zone=settings.publication.zone) if when else now
     if at < now:
@@ -91,9 +97,11 @@ def publish(
     if _errors(prepared):
         raise Unpublishable("Nothing was published. Mend the errors above and try again.")
     with opened(settings) as db:
-        _describe(db, settings, prepared, at=at if when else None, web_only=web_only)
+        _describe(db, settings, prepared, at=at if when else None, web_only=web_only, spread=spread)
         console.agree("Publish?", yes=yes)
-        published = sending.publish(db, prepared, at=at, web_only=web_only, now=clock.now())
+        published = sending.publish(
+            db, prepared, at=at, web_only=web_only, spread=spread, now=clock.now()
+        )
         _tell(db, settings, prepared, published, at=at if when else None)
 
 
@@ -180,9 +188,16 @@ def _errors(prepared: "Prepared") -> bool:
 
 
 def _describe(
-    db: "Database", settings: "Settings", prepared: "Prepared", *, at: int | None, web_only: bool
+    db: "Database",
+    settings: "Settings",
+    prepared: "Prepared",
+    *,
+    at: int | None,
+    web_only: bool,
+    spread: int,
 ) -> None:
     from connector import sending
+    from connector.cli import pacing
 
     issue = prepared.issue
     click.echo(f"\n“{issue.title}”")
@@ -195,6 +210,10 @@ def _describe(
         sizes = {name: len(letter.html.encode()) for name, letter in prepared.letters.items()}
         click.echo(f"  Letters   {_people(people)}")
         click.echo(f"  Size      {max(sizes.values()) / 1000:,.0f} KB (Gmail cuts at 102 KB)")
+        for line in pacing.expected(
+            db, settings, sum(people.values()), spread=spread, at=at or clock.now()
+        ):
+            click.echo(f"  Pace      {line}")
     if at:
         shown = clock.moment(at, settings.publication.zone)
         click.echo(f"  When      {shown:%A, %d %B %Y, %H:%M} ({settings.publication.zone})")
@@ -240,3 +259,17 @@ def _tell(
         )
     if published.sent == "sending":
         console.follow(db, published.mailing, attend=Attendant(db, settings).look)
+        _tell_what_waits(db, settings, published.mailing)
+
+
+def _tell_what_waits(db: "Database", settings: "Settings", mailing: int) -> None:
+    from connector.cli import pacing
+    from connector.delivery import store
+
+    now = clock.now()
+    with db.read() as connection:
+        is_waiting = store.next_turn(connection, mailing, now=now) is not None
+    if is_waiting:
+        for line in pacing.standing(db, settings, now=now):
+            click.echo(line)
+        click.echo("They leave as long as a sender runs: connector serve, or work.")

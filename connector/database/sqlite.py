@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import sqlite3
 import subprocess
 import sys
@@ -190,7 +191,9 @@ class _Connection:
 
     def all(self, sql: str, /, *, into: type[T], **values: Any) -> list[T]:
         cursor = self.raw.execute(sql, values)
-        names = [column[0] for column in cursor.description]
+        names = tuple(column[0] for column in cursor.description)
+        if names == getattr(into, "__match_args__", ())[: len(names)]:
+            return list(itertools.starmap(into, cursor))
         return [into(**dict(zip(names, row, strict=True))) for row in cursor]
 
     def one(self, sql: str, /, *, into: type[T], **values: Any) -> T | None:

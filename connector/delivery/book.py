@@ -5,104 +5,108 @@ An outcome waits here until the database takes it; it is never dropped.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from connector import clock
-from connector.database import Database, Transaction
+from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.ledger import Settled
-from connector.delivery.mailing import Delivery, Lease
+from connector.delivery.steady import Steady
+from connector.delivery.stretches import Hand
 from connector.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
 # Long enough for the other connections to have something to write too; not felt by anyone.
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.004
 RETRY_SECONDS = 1
-
-Granted = Callable[[list[Delivery]], None]
-Wanted = tuple[Lease, Sequence[Delivery], Granted]
 
 
 class Book:
-    """The ledger as one sender's connections write in it; `batch` is how many moves are worth a commit."""
+    """The ledger as one sender's connections write in it; `batch` outcomes are worth a commit.
 
-    def __init__(self, db: Database, worker: str, *, batch: int) -> None:
+    Every commit hands over more letters. `deal` is asked which; when all is on disk, `written`
+    gets the same hands with the letters that are `sending` and may be sent. When the database
+    took nothing, `take_back` gets them.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        worker: str,
+        *,
+        batch: int,
+        deal: Callable[[], list[Hand]],
+        take_back: Callable[[list[Hand]], None],
+        written: Callable[[list[Hand]], None],
+        steady: Steady,
+    ) -> None:
         self._db = db
         self._worker = worker
         self._batch = batch
+        self._deal = deal
+        self._when_written = written
+        self._take_back = take_back
+        self._steady = steady
         self._settled: list[Settled] = []
-        self._written: list[Callable[[], None]] = []
-        self._wanted: list[Wanted] = []
-        self._moves = 0
         self._flushing: asyncio.Handle | None = None
-        self._is_urgent = False
+        # Letters whose marks may have been kept although we were told that the commit failed.
+        self._in_doubt: set[int] = set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
-    def hand_over(self, lease: Lease, letters: Sequence[Delivery], *, then: Granted) -> None:
-        """Call `then` with the letters that are `sending` on disk, and may be sent."""
-        self._wanted.append((lease, letters, then))
-        self._count(len(letters))
-
-    def settle(self, settled: Settled, *, then: Callable[[], None]) -> None:
-        """Record an outcome, and call `then` when it is on disk."""
+    def settle(self, settled: Settled) -> None:
+        """Record an outcome, soon."""
         self._settled.append(settled)
-        self._written.append(then)
-        self._count(1)
+        if len(self._settled) == self._batch:
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._is_idle.clear()
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+        elif self._flushing is None:
+            self.ask()
+
+    def ask(self) -> None:
+        """Hand letters over to whoever has room for them, soon."""
+        if self._flushing is None:
+            self._is_idle.clear()
+            self._flushing = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
 
     async def written(self) -> None:
         """Wait until everything is on disk."""
         await self._is_idle.wait()
 
-    def _count(self, moves: int) -> None:
-        self._moves += moves
-        self._is_idle.clear()
-        if self._moves >= self._batch and not self._is_urgent:
-            if self._flushing is not None:
-                self._flushing.cancel()
-            self._is_urgent = True
-            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
-        elif self._flushing is None:
-            self._flushing = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
-
     def _flush(self) -> None:
-        settled, written, wanted = self._settled, self._written, self._wanted
-        now = clock.now()
+        settled, hands = self._settled, self._deal()
+        now = self._steady.now()
         try:
-            # Where a loss of power can be told afterwards, the lease on disk is mark enough.
-            # Other senders write other stretches; an address is only suppressed alone.
-            with self._db.write(
-                durable=not self._db.boot,
-                side_by_side=not any(one.outcome.suppresses for one in settled),
-            ) as tx:
-                if settled:
-                    ledger.settle(tx, settled, now=now)
-                granted = self._hand_over(tx, wanted, now=now)
+            if settled or hands:
+                self._write(settled, hands, now=now)
         except DatabaseUnavailable as error:
             # The letters are sent; their record waits here until the database takes it.
             log.warning("%s", error)
+            self._in_doubt.update(letter.id for hand in hands for letter in hand.letters)
+            self._take_back(hands)
             self._flushing = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._flush)
-            self._is_urgent = True
             return
-        self._flushing, self._is_urgent, self._moves = None, False, 0
-        self._settled, self._written, self._wanted = [], [], []
+        self._flushing = None
+        self._settled = []
         self._is_idle.set()
-        for then in written:
-            then()
-        for _, letters, then_send in wanted:
-            then_send([letter for letter in letters if letter.id in granted])
+        self._when_written(hands)
 
-    def _hand_over(self, tx: Transaction, wanted: Sequence[Wanted], *, now: int) -> set[int]:
-        """One statement for each stretch, however many connections take from it."""
-        leases = {lease.id: lease for lease, _, _ in wanted}
-        together: dict[int, list[Delivery]] = {lease: [] for lease in leases}
-        for lease, letters, _ in wanted:
-            together[lease.id] += letters
-        return {
-            letter.id
-            for lease, all_letters in together.items()
-            for letter in ledger.hand_over(
-                tx, leases[lease], all_letters, worker=self._worker, now=now
-            )
-        }
+    def _write(self, settled: list[Settled], hands: list[Hand], *, now: int) -> None:
+        # Where a loss of power can be told afterwards, the lease on disk is mark enough.
+        # Other senders write other stretches; an address is only suppressed alone.
+        with self._db.write(
+            durable=not self._db.boot,
+            side_by_side=not any(one.outcome.suppresses for one in settled),
+        ) as tx:
+            ledger.settle(tx, settled, now=now)
+            granted = [
+                ledger.hand_over(tx, hand.stretch.lease, hand.letters, worker=self._worker, now=now)
+                for hand in hands
+            ]
+        for hand, letters in zip(hands, granted, strict=True):
+            if self._in_doubt:
+                self._in_doubt.difference_update(letter.id for letter in hand.letters)
+            hand.stretch.open -= len(hand.letters) - len(letters)
+            hand.letters = letters

@@ -24,6 +24,7 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 _PLAIN = re.compile(r"[ !-<>-~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_ORDINARY = re.compile(r"[A-Za-z0-9_.+=-]{1,64}@[A-Za-z0-9.-]{1,189}")
 _UNSENDABLE = re.compile(r'[\x00-\x20\x7f-\xa0<>()\[\],;:\\"\u2028\u2029\ud800-\udfff]')
 _QP = [
     bytes([byte]) if byte in b" \t" or (33 <= byte <= 126 and byte != ord("=")) else b"=%02X" % byte  # noqa: PLR2004
@@ -95,12 +96,7 @@ def mailbox(name: str, display: str, address: str) -> str:
     ASCII unless the address itself needs SMTPUTF8.
     """
     line = f"{name}: {display} <{address}>\r\n"
-    if (
-        len(line) <= HEADER_LINE + 2
-        and _is_simple(display)
-        and address.isascii()
-        and is_sendable(address)
-    ):
+    if len(line) <= HEADER_LINE + 2 and is_ordinary(address) and _is_simple(display):
         return line
     return fold(name, [*phrase(display, after=len(name) + 2), f"<{header_address(address)}>"])
 
@@ -202,6 +198,11 @@ def is_sendable(address: str) -> bool:
         and len(address) <= LONGEST_ADDRESS
         and not _UNSENDABLE.search(address)
     )
+
+
+def is_ordinary(address: str) -> bool:
+    """Whether an address is of the kind nearly all are, which needs no second look."""
+    return _ORDINARY.fullmatch(address) is not None
 
 
 def header_address(address: str) -> str:

@@ -5,8 +5,8 @@ A letter is handed to a relay only after its row says `sending` on disk, and goe
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from connector.clock import DAY, HOUR, SECOND
 from connector.database import Database, Transaction
@@ -17,12 +17,12 @@ from connector.delivery.outcome import Outcome
 from connector.settings import Settings
 
 ALIVE = 15 * SECOND
+PROBE = 60 * SECOND
 POWER = "The machine stopped while this stretch of letters was on its way; the relay may have it."
 LOST = "The sender stopped before the relay answered; the relay may have this letter."
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """A delivery and what became of it."""
 
     lease: Lease
@@ -65,31 +65,53 @@ def due(db: Database, lease: Lease, *, now: int) -> list[Delivery]:
 
 
 def hand_over(
-    tx: Transaction, lease: Lease, wanted: Sequence[Delivery], *, worker: str, now: int
+    tx: Transaction,
+    lease: Lease,
+    wanted: Sequence[Delivery],
+    *,
+    worker: str,
+    in_doubt: Collection[int] = (),
+    now: int,
 ) -> list[Delivery]:
     """Mark letters as `sending`; those that may still be sent, once the caller has committed.
 
     A letter withdrawn meanwhile, a paused or cancelled mailing, a lost lease: left out.
+    Letters `in_doubt` were wanted before, in a commit of which we do not know whether it was
+    kept: marks that it made count too.
     """
     if not wanted or not store.holds(tx, lease.id, worker=worker, now=now):
         return []
     ids = [delivery.id for delivery in wanted]
-    marked = store.mark_sending(tx, lease, first=min(ids), last=max(ids))
-    strangers = marked.difference(ids)
-    if strangers:
-        store.unmark(tx, ({"id": stranger, "attempts": 0} for stranger in strangers))
+    marked = store.mark_sending(tx, lease, ids)
+    if in_doubt:
+        marked |= {
+            one.id
+            for one in wanted
+            if one.id in in_doubt and store.is_sending(tx, one.id, attempts=one.attempts + 1)
+        }
     return [delivery for delivery in wanted if delivery.id in marked]
 
 
 def settle(tx: Transaction, settled: Sequence[Settled], *, now: int) -> None:
     """Record what the relay said of each letter, word for word."""
-    free = (s.delivery for s in settled if s.outcome.is_free)
+    store.settle_sent(
+        tx,
+        [
+            {"id": one.id, "attempts": one.attempts + 1, "reply": outcome.reply, "now": now}
+            for _, one, outcome in settled
+            if outcome.kind == "sent"
+        ],
+    )
+    others = [one for one in settled if one.outcome.kind != "sent"]
+    if not others:
+        return
+    free = (one.delivery for one in others if one.outcome.is_free)
     store.unmark(tx, ({"id": one.id, "attempts": one.attempts + 1} for one in free))
-    store.settle(tx, (_row(s, now=now) for s in settled if not s.outcome.is_free))
-    for s in settled:
-        if s.outcome.kind == "refused" and s.outcome.suppresses:
+    store.settle(tx, (_row(one, now=now) for one in others if not one.outcome.is_free))
+    for one in others:
+        if one.outcome.suppresses:
             mailings.suppress(
-                tx, key_of(s.delivery.address), why="bounced", detail=s.outcome.reply, now=now
+                tx, key_of(one.delivery.address), why="bounced", detail=one.outcome.reply, now=now
             )
 
 
@@ -98,6 +120,21 @@ def release(db: Database, lease: Lease, *, worker: str, now: int) -> None:
     with db.write() as tx:
         if store.release_lease(tx, lease, worker=worker) is None:
             store.set_finished(tx, lease.mailing_id, now=now)
+
+
+def put_off(
+    db: Database, lease: Lease, *, worker: str, again_at: int, taken_at: int, now: int
+) -> None:
+    """Give a stretch back whose letters due at `taken_at` have their turn at `again_at`.
+
+    They are not given up for having waited: the mailing has until half its life after that.
+    """
+    with db.write() as tx:
+        due_at = store.put_off_lease(tx, lease, worker=worker, again_at=again_at, taken_at=taken_at)
+        if due_at is None:
+            store.set_finished(tx, lease.mailing_id, now=now)
+        else:
+            store.prolong(tx, lease.mailing_id, until=again_at + EXPIRES[lease.kind] // 2)
 
 
 def renew(db: Database, *, worker: str, hold: int, now: int) -> None:
@@ -147,10 +184,45 @@ def relay_name(settings: Settings) -> str:
     return f"{settings.mail.host}:{settings.mail.port}" if settings.has_relay else "tray"
 
 
-def relay_failed(db: Database, name: str, *, why: str, failures: int, now: int) -> int:
-    """Remember that a relay failed; when to try it again: 1 s, doubling, a minute at most."""
-    retry = now + min(1 << (failures - 1), 60) * SECOND
+def relay_names(settings: Settings) -> tuple[str, ...]:
+    """What the ledger calls every relay of these settings."""
+    return tuple(relay.name for relay in settings.relays) or (relay_name(settings),)
+
+
+def broken_relays(db: Database) -> dict[str, int]:
+    """Relays that failed and have not worked since, and when one may try each again."""
+    with db.read() as connection:
+        return {relay.name: relay.retry_at for relay in store.relays(connection)}
+
+
+def probe(db: Database, name: str, *, now: int) -> bool:
+    """Whether a relay may be used: it is whole, or its time has come and we are the one to try.
+
+    One sender among all tries a broken relay; it has a minute to say how that went, with
+    `relay_works` or `relay_broke`.
+    """
+    with db.read() as connection:
+        found = store.relay(connection, name)
+    if found is None:
+        return True
+    if found.retry_at > now:
+        return False
     with db.write() as tx:
+        return store.claim_probe(tx, name, until=now + PROBE, now=now) == 1
+
+
+def relay_broke(db: Database, name: str, *, why: str, is_probe: bool = False, now: int) -> int:
+    """Tell every sender that a relay failed; when one of them may try it again.
+
+    After 1 s, doubling with each failure, a minute at most. Many connections that fail
+    together are one failure; `is_probe` says that ours was the try agreed on.
+    """
+    with db.write() as tx:
+        found = store.relay(tx, name)
+        if found is not None and found.retry_at > now and not is_probe:
+            return found.retry_at
+        failures = found.failures if found is not None else 0
+        retry = now + min(1 << min(failures, 6), 60) * SECOND
         store.upsert_relay(tx, name, why=why, retry_at=retry, now=now)
     return retry
 
@@ -167,7 +239,7 @@ def _row(settled: Settled, *, now: int) -> dict[str, object]:
     outcome, delivery = settled.outcome, settled.delivery
     state: State
     due_at, reply = now, outcome.reply
-    if outcome.kind in ("sent", "refused", "uncertain"):
+    if outcome.kind in ("refused", "uncertain"):
         state = outcome.kind
     else:
         state, due_at, reply = _again(settled, now=now)

@@ -4,9 +4,9 @@ Pure nouns; the moves between states are in the ledger and nowhere else.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from connector.clock import HOUR, MINUTE
+from connector.clock import HOUR, MINUTE, SECOND
 
 Kind = Literal["issue", "notice"]
 State = Literal["queued", "sending", "sent", "refused", "uncertain", "withdrawn"]
@@ -15,6 +15,9 @@ STATES: tuple[State, ...] = ("queued", "sending", "sent", "refused", "uncertain"
 # Notices have a lane of their own, so that a confirmation never waits behind an issue.
 LANES: dict[Kind, int] = {"notice": 0, "issue": 1}
 LEASE_SIZE = 500
+LONGEST_HOLD = 1 * HOUR  # what mail.lease may be at most
+# A mailing that is spread over a time leaves in steps no longer than this, if it can.
+STEP = 10 * SECOND
 # News goes stale: an issue is given up after two days, a confirmation after one.
 EXPIRES: dict[Kind, int] = {"issue": 48 * HOUR, "notice": 24 * HOUR}
 # Retry soon at first, for greylisting; then hourly (RFC 5321 section 4.5.4.1).
@@ -23,7 +26,10 @@ RETRIES = (1 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE)
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """`starts_at` may be in the future; `frozen_at` says when the list of people was fixed."""
+    """`starts_at` may be in the future; `frozen_at` says when the list of people was fixed.
+
+    `spread` is the time its letters leave over, in milliseconds.
+    """
 
     id: int
     kind: Kind
@@ -40,6 +46,7 @@ class Mailing:
     why: str
     cancelled_at: int | None
     finished_at: int | None
+    spread: int = 0
 
     @property
     def name(self) -> str:
@@ -47,8 +54,7 @@ class Mailing:
         return _name(self.about, self.once)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One letter to one address, as a sender needs it; `recipient` is nobody's id for a test."""
 
     id: int

@@ -22,11 +22,13 @@ def announce(
     once: str,
     starts_at: int,
     now: int,
+    spread: int = 0,
 ) -> int | None:
     """Fix the letters of an issue, one for each audience; the mailing's id.
 
     Answers None when a mailing with the same `once` exists: announcing twice sends nothing
-    twice. The list of people is fixed later, by `freeze`.
+    twice. The list of people is fixed later, by `freeze`; its letters leave evenly over
+    `spread` milliseconds from then.
     """
     mailing = store.insert_mailing(
         tx,
@@ -34,7 +36,8 @@ def announce(
         about=about,
         once=once,
         starts_at=starts_at,
-        expires_at=starts_at + EXPIRES["issue"],
+        expires_at=starts_at + spread + EXPIRES["issue"],
+        spread=spread,
         created_at=now,
     )
     if mailing is None:
@@ -58,8 +61,15 @@ def freeze(
     if not store.set_frozen(tx, mailing, size=queued, first=first, last=last, now=now):
         raise Refused("This mailing was frozen before, or was cancelled.")
     if first is not None and last is not None:
+        found = store.mailing(tx, mailing)
         store.insert_leases(
-            tx, mailing=mailing, lane=LANES["issue"], first=first, last=last, due_at=now
+            tx,
+            mailing=mailing,
+            lane=LANES["issue"],
+            first=first,
+            last=last,
+            due_at=now,
+            spread=found.spread if found else 0,
         )
     store.set_finished(tx, mailing, now=now)
     suppressed = store.count_suppressed(tx, audience=audience, values=values)
@@ -84,6 +94,7 @@ def notify(
         once=None,
         starts_at=now,
         expires_at=now + EXPIRES["notice"],
+        spread=0,
         created_at=now,
     )
     if mailing is None:
@@ -117,11 +128,16 @@ def pause(db: Database, mailing: int, *, why: str, now: int) -> None:
 
 
 def resume(db: Database, mailing: int, *, now: int) -> None:
-    """Go on with a paused mailing; the time it was paused does not count towards giving up."""
+    """Go on with a paused mailing; the time it was paused does not count towards giving up.
+
+    One that is spread over a time goes on at its pace.
+    """
     with db.write(durable=True) as tx:
         found = _find(tx, mailing)
         if not store.set_resumed(tx, mailing, now=now):
             raise Refused(f"Mailing {mailing} cannot be resumed: it is {state_of(found)}.")
+        if found.paused_at is not None:
+            store.shift_turns(tx, mailing, after=found.paused_at, by=now - found.paused_at)
 
 
 def cancel(db: Database, mailing: int, *, now: int) -> int:
@@ -171,7 +187,6 @@ def forget(tx: Transaction, address_key: str, *, now: int) -> None:
     store.blank_decisions(tx, address_key)
     store.blank(tx, address_key, now=now)
     store.blank_tray(tx, address_key)
-    store.blank_inbound(tx, address_key)
     store.delete_suppression(tx, address_key)
 
 

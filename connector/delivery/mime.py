@@ -27,6 +27,7 @@ from connector.delivery.encoding import (
     unstructured,
 )
 from connector.delivery.letter import Letter, one_line
+from connector.delivery.mailing import Delivery
 from connector.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,9 +38,13 @@ Part = Literal["header", "text", "html"]
 Slot = tuple[Part, str]
 
 MARKER = re.compile(r"\[\[(address|name|unsubscribe|preferences)\]\]")
+MARKUP = re.compile(r"""[&<>"']""")
 VERP = re.compile(r"\+(\d{1,19})\.([0-9a-f]{20})")
-# The places whose words somebody typed; the others are links of our own making.
-STRANGERS_WORDS = ("address", "name")
+BODIES: tuple[Part, ...] = ("text", "html")
+ONE_CLICK = ">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+# Where the header's own places are: To, and Message-ID with List-Unsubscribe.
+TO, IDENTITY = 1, 3
+PROOF = 10  # bytes: half a proof of ours, enough where each guess is a letter to be sent
 SENDER_ID = 15  # the longest that Gmail's feedback loop takes; the shortest is 5
 
 
@@ -58,16 +63,30 @@ class Template:
         self._kind = kind
         self._sender = _sender(letter, settings, kind)
         self._domain = ascii_domain(self._sender.rpartition("@")[2].lower())
+        self._site = links.site(settings)
         head, body = self._head(letter, date), self._body(letter)
         pieces = [*head, *body]
         self._pieces = [b"" if isinstance(piece, tuple) else piece for piece in pieces]
         self._seal = _seal(settings, head, body, date=date)
-        self._slots = [(at, piece) for at, piece in enumerate(pieces) if isinstance(piece, tuple)]
-        self._markers = {what for _, (part, what) in self._slots if part != "header"}
-        self._needs_unsubscribe = kind == "issue" or "unsubscribe" in self._markers
+        places = [(at, piece) for at, piece in enumerate(pieces) if isinstance(piece, tuple)]
+        self._at = {
+            what: [[at for at, one in places if one == (part, what)] for part in BODIES]
+            for what in {what for _, (part, what) in places if part != "header"}
+        }
+        self._has_list = kind == "issue"
+        self._needs_unsubscribe = self._has_list or "unsubscribe" in self._at
+        self._return_path = _return_path(settings)
         # RFC 2369: what follows the link of the reader's own, up to the token.
-        owner = quote(header_address(settings.publication.email), safe="@.+-_~")
+        reader = _return_path(settings) if settings.reads_returns else settings.publication.email
+        owner = quote(header_address(reader), safe="@.+-_~")
         self._mailto = f">,\r\n <mailto:{owner}?subject=unsubscribe%20"
+
+    def fill(self, delivery: Delivery) -> tuple[str, bytes]:
+        """A letter ready to go: its envelope sender, and the message as `message` gives it."""
+        id_, _, recipient, address, name, _ = delivery
+        proof = _proof(self._settings, id_)
+        message = self._message(id_, proof, recipient, address, name)
+        return _verp(self._return_path, id_, proof), message
 
     def message(self, *, delivery: int, recipient: int | None, address: str, name: str) -> bytes:
         """The whole message for one reader, with CRLF line ends.
@@ -75,29 +94,40 @@ class Template:
         No line starts with a dot. `recipient` is None for a notice to somebody who is not a
         subscriber and for a test: such a message has no List-Unsubscribe.
         """
-        values = self._values(recipient, address, one_line(name))
-        pieces = self._pieces.copy()
-        for at, (part, what) in self._slots:
-            if part == "header":
-                pieces[at] = self._header(what, delivery, recipient, address, values)
-            elif part == "html" and what in STRANGERS_WORDS:
-                pieces[at] = quoted_value(html.escape(values[what]))
-            else:
-                pieces[at] = quoted_value(values[what])
+        proof = _proof(self._settings, delivery)
+        return self._message(delivery, proof, recipient, address, name)
+
+    def _message(
+        self, delivery: int, proof: bytes, recipient: int | None, address: str, name: str
+    ) -> bytes:
+        pieces, at = self._pieces.copy(), self._at
+        name = one_line(name)
+        # RFC 6532: UTF-8 where the address cannot be written without; ASCII else.
+        pieces[TO] = mailbox("To", name, address).encode()
+        own = f"Message-ID: <{delivery}.{_tag(proof)}@{self._domain}>\r\n"
+        link = self._site
+        if recipient is not None and self._needs_unsubscribe:
+            token = links.token(self._settings, "unsubscribe", recipient)
+            link = f"{link}/unsubscribe/{token}"
+            if self._has_list:
+                # RFC 8058. The mailto too: Microsoft has honoured only that form. A token is
+                # made of letters that need no quoting in either.
+                own += f"List-Unsubscribe: <{link}{self._mailto}{token}{ONE_CLICK}"
+        pieces[IDENTITY] = own.encode()
+        if "unsubscribe" in at:
+            _put(pieces, at["unsubscribe"], link)
+        if "preferences" in at:
+            link = self._site
+            if recipient is not None:
+                link = links.preferences(self._settings, recipient)
+            _put(pieces, at["preferences"], link)
+        if "name" in at:
+            _put(pieces, at["name"], name)
+        if "address" in at:
+            _put(pieces, at["address"], address)
         if self._seal is not None:
             pieces.insert(0, self._seal.header(pieces))
         return b"".join(pieces)
-
-    def _values(self, recipient: int | None, address: str, name: str) -> dict[str, str]:
-        values = {"address": address, "name": name}
-        if recipient is None:
-            values["unsubscribe"] = values["preferences"] = self._site
-            return values
-        if self._needs_unsubscribe:
-            values["unsubscribe"] = links.unsubscribe(self._settings, recipient)
-        if "preferences" in self._markers:
-            values["preferences"] = links.preferences(self._settings, recipient)
-        return values
 
     # Headers
 
@@ -124,8 +154,7 @@ class Template:
             _ascii(first),
             ("header", "to"),
             _ascii(then),
-            ("header", "message-id"),
-            ("header", "unsubscribe"),
+            ("header", "identity"),
             _ascii(last),
         ]
 
@@ -143,28 +172,6 @@ class Template:
             "List-Post: NO\r\n",
             f"Feedback-ID: {self._mailing}:{self._kind}::{sender_id}\r\n",
         ]
-
-    def _header(
-        self, what: str, delivery: int, recipient: int | None, address: str, values: dict[str, str]
-    ) -> bytes:
-        if what == "to":
-            # RFC 6532: UTF-8 where the address cannot be written without; ASCII else.
-            return mailbox("To", values["name"], address).encode()
-        if what == "message-id":
-            proof = self._settings.keys.proof("message", f"{self._mailing}.{delivery}")
-            tag = proof[:10].hex()
-            return f"Message-ID: <{delivery}.{tag}@{self._domain}>\r\n".encode()
-        if recipient is None or self._kind == "notice":
-            return b""
-        return self._list_unsubscribe(values["unsubscribe"]).encode()
-
-    def _list_unsubscribe(self, url: str) -> str:
-        # RFC 8058. The mailto too: Microsoft has honoured only that form. A token is made of
-        # letters that need no quoting in either.
-        return (
-            f"List-Unsubscribe: <{url}{self._mailto}{url.rpartition('/')[2]}>\r\n"
-            "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-        )
 
     # Bodies
 
@@ -190,9 +197,17 @@ class Template:
         # `=_` never occurs in quoted-printable, so no body can hold this line.
         return f"=_{hashlib.sha256(f'{self._domain}.{self._mailing}'.encode()).hexdigest()[:24]}"
 
-    @property
-    def _site(self) -> str:
-        return links.site(self._settings)
+
+def _put(pieces: list[bytes], at: list[list[int]], value: str) -> None:
+    """A reader's own words in both bodies, as each writes them."""
+    in_text, in_html = at
+    quoted = quoted_value(value)
+    for place in in_text:
+        pieces[place] = quoted
+    if MARKUP.search(value):
+        quoted = quoted_value(html.escape(value))
+    for place in in_html:
+        pieces[place] = quoted
 
 
 def _seal(
@@ -249,8 +264,7 @@ def _sender_id(domain: str) -> str:
 
 def envelope_sender(settings: Settings, delivery: int) -> str:
     """Where a bounce of this delivery goes: an address that names it and proves it (VERP)."""
-    local, _, domain = _return_path(settings).rpartition("@")
-    return f"{local}+{delivery}.{settings.keys.proof('bounce', str(delivery))[:10].hex()}@{domain}"
+    return _verp(_return_path(settings), delivery, _proof(settings, delivery))
 
 
 def read_verp(settings: Settings, address: str) -> int | None:
@@ -266,19 +280,33 @@ def read_verp(settings: Settings, address: str) -> int | None:
         return None
     delivery, tag = int(found[1]), found[2]
     known = [
-        hmac.compare_digest(proof[:10].hex(), tag)
+        hmac.compare_digest(proof[:PROOF].hex(), tag)
         for proof in settings.keys.proofs("bounce", str(delivery))
     ]
     return delivery if any(known) else None
 
 
-def is_message_of(settings: Settings, tag: str, *, mailing: int, delivery: int) -> bool:
+def is_message_of(settings: Settings, tag: str, *, delivery: int) -> bool:
     """Whether `tag`, from a Message-ID that came back, proves it the one we gave this delivery."""
     known = [
-        hmac.compare_digest(proof[:10].hex(), tag)
-        for proof in settings.keys.proofs("message", f"{mailing}.{delivery}")
+        hmac.compare_digest(_tag(proof), tag)
+        for proof in settings.keys.proofs("bounce", str(delivery))
     ]
     return any(known)
+
+
+def _proof(settings: Settings, delivery: int) -> bytes:
+    """What only we can say of a delivery: one part goes on the envelope, another into the letter."""
+    return settings.keys.proof("bounce", str(delivery))
+
+
+def _verp(return_path: str, delivery: int, proof: bytes) -> str:
+    local, _, domain = return_path.rpartition("@")
+    return f"{local}+{delivery}.{proof[:PROOF].hex()}@{domain}"
+
+
+def _tag(proof: bytes) -> str:
+    return proof[PROOF : 2 * PROOF].hex()
 
 
 def _return_path(settings: Settings) -> str:

@@ -4,11 +4,11 @@ It judges and remembers the answer word for word; it moves no row and suppresses
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["sent", "deferred", "refused", "uncertain", "unreached"]
 Stage = Literal["", "mail", "rcpt", "data", "content"]
+Slows = Literal["", "relay", "provider"]
 
 LONGEST_REPLY = 500
 CLOSING = 421  # RFC 5321 section 3.8: the server says it will hang up
@@ -20,9 +20,23 @@ NOBODY_THERE = {"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1"}
 # RFC 3463: the letter itself is too large for the mailbox or the system.
 TOO_LARGE = {"5.2.3", "5.3.4"}
 
+# RFC 3463: congestion. And of security and policy all but 4.7.1, with which many servers
+# greylist: what they want is another try, not fewer letters.
+CONGESTED = "4.4.5"
+NOT_AUTHORIZED = "4.7.1"
+# RFC 4954 section 4.7 and Amazon SES: the relay itself has had enough from us.
+HAD_ENOUGH = 454
+_GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
+_TOO_FAST = re.compile(
+    r"rate.?limit|throttl|too (?:many|much|fast|quick)|(?:unusual|sending|maximum) .{0,20}\brate\b"
+    r"|server busy|slow down|congest|unexpected volume",
+    re.IGNORECASE,
+)
+# A server that wants a new connection after some letters is not one that wants fewer.
+_NEXT_LINE = re.compile(r"(?:per|this|one|in) (?:connection|session)", re.IGNORECASE)
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+
+class Outcome(NamedTuple):
     """What became of one letter handed to a relay.
 
     `unreached`: the connection failed in a way that says nothing about this letter, and the
@@ -63,6 +77,35 @@ class Outcome:
         return self.kind == "unreached" and self.stage in ("", "mail")
 
     @property
+    def slows(self) -> Slows:
+        """Who wants fewer letters from us: the relay, or the provider behind this address; or nobody.
+
+        Not greylisting, and nothing that is about this reader alone: “receiving mail too
+        quickly” (4.2.1) is one mailbox’s trouble. A 421 that gives no such reason is a line
+        that ends; how many lines a relay stands is `relays.Concurrency`.
+        """
+        if self.kind != "deferred" or not self._is_too_fast:
+            return ""
+        about_relay = self.stage in ("", "mail") or self.enhanced.startswith("4.3.")
+        return "relay" if about_relay or self.code == HAD_ENOUGH else "provider"
+
+    @property
+    def _is_too_fast(self) -> bool:
+        if self.enhanced.startswith(("4.1.", "4.2.")) or _GREYLISTED.search(self.reply):
+            return False
+        if _NEXT_LINE.search(self.reply):
+            return False
+        return (
+            self.enhanced == CONGESTED
+            or (self.enhanced.startswith("4.7.") and self.enhanced != NOT_AUTHORIZED)
+            or _TOO_FAST.search(self.reply) is not None
+        )
+
+    def through(self, relay: str) -> "Outcome":
+        """The same, and its reply says which of several relays gave it."""
+        return self._replace(reply=f"{self.reply[: LONGEST_REPLY - len(relay) - 3]} [{relay}]")
+
+    @property
     def is_goodbye(self) -> bool:
         """Whether the relay hangs up after this answer."""
         return self.code == CLOSING
@@ -73,15 +116,12 @@ def judge(code: int, text: str, *, stage: Stage) -> Outcome:
 
     Any other code is nonsense: `unreached` before the content, `uncertain` after it.
     """
+    if 200 <= code < 300 and stage == "content":  # noqa: PLR2004 - RFC 5321 section 4.2.1
+        return Outcome("sent", printable(f"{code} {text}"), code, "", stage)
     # Only a no is looked at closely.
     enhanced = enhanced_code(code, text) if code >= 400 else ""  # noqa: PLR2004
-    return Outcome(
-        kind=_kind(code, enhanced, stage),
-        reply=printable(f"{code} {text}"),
-        code=code,
-        enhanced=enhanced,
-        stage=stage,
-    )
+    kind = _kind(code, enhanced, stage)
+    return Outcome(kind, printable(f"{code} {text}"), code, enhanced, stage)
 
 
 def enhanced_code(code: int, text: str) -> str:
@@ -92,15 +132,14 @@ def enhanced_code(code: int, text: str) -> str:
 
 def printable(text: str) -> str:
     """An answer as one line that is safe to show and to store."""
-    line = " ".join(text.split())
+    is_plain = text.isprintable() and "  " not in text
+    line = text.strip() if is_plain else " ".join(text.split())
     if line.isprintable():
         return line[:LONGEST_REPLY]
     return "".join(sign if sign.isprintable() else "?" for sign in line)[:LONGEST_REPLY]
 
 
 def _kind(code: int, enhanced: str, stage: Stage) -> Kind:
-    if 200 <= code < 300 and stage == "content":  # noqa: PLR2004 - RFC 5321 section 4.2.1
-        return "sent"
     if 400 <= code < 500 or _is_full(code, enhanced):  # noqa: PLR2004
         return "deferred"
     if 500 <= code < 600:  # noqa: PLR2004

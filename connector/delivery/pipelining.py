@@ -5,135 +5,200 @@ one round trip; every reply is matched to its letter by count, and a refusal hur
 """
 
 import asyncio
-import contextlib
-from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from connector.delivery.outcome import Outcome, Stage, judge, printable
 
-GO_AHEAD = 354  # RFC 5321 section 4.3.2: the only answer to DATA that invites the content
 ENDLESS = 64 * 1024  # no server says so much before it ends a line
+MOST_LINES = 1024
 END = b"\r\n"
 LONE_DOT = b".\r\n"
 RESET = b"RSET\r\n"
 
+SILENT = "The relay said nothing for too long."
+LOST = "The connection was lost before this letter."
 STOPPED = "The sender stopped before the relay answered."
 STAGES: tuple[Stage, ...] = ("mail", "rcpt", "data")
 
-Reply = tuple[int, bytes]
 
+@dataclass(slots=True, eq=False)
+class Envelope:
+    """A letter for one recipient: `message` has CRLF line ends, and no line starts with a dot.
 
-class Errand(Protocol):
-    """A letter that may be handed over now."""
+    `commands` are MAIL, RCPT and DATA, filled in for letters that go in groups.
+    """
 
-    @property
-    def commands(self) -> bytes:
-        """MAIL, RCPT and DATA, each with its line end."""
-
-    @property
-    def message(self) -> bytes:
-        """The message, ending with a line end; none of its lines begins with a dot."""
+    sender: str
+    recipient: str
+    message: bytes
+    commands: bytes = field(default=b"", init=False)
 
 
 class Supply(Protocol):
     """Where letters come from, and where what became of them goes."""
 
-    def next_nowait(self) -> Errand | None:
+    def next_nowait(self) -> Envelope | None:
         """The next letter, if there is one at this moment."""
 
-    async def next(self) -> Errand | None:
-        """The next letter, or None when none comes."""
+    async def next(self) -> Envelope | None:
+        """The next letter, or None when none comes for a while."""
 
-    def settle(self, errand: Errand, outcome: Outcome) -> None:
-        """Take note of what the relay said of a letter."""
-
-
-class LineLost(Exception):  # noqa: N818 - named for what happened; never leaves this module
-    """The line broke, or the relay went silent or spoke nonsense; `why` says which."""
+    def settle(self, envelope: Envelope, outcome: Outcome, /) -> None:
+        """Take note of what became of a letter."""
 
 
-class Replies(asyncio.Protocol):
-    """The relay's side of the line: replies in order, and the end of the line.
+class Line(asyncio.Protocol):
+    """An open line to the relay; takes the transport over, with whatever arrives from now on.
 
-    Takes an open transport over, with whatever arrives on it from now on.
+    `commands_of` gives MAIL, RCPT and DATA, or why this relay cannot take a letter. `first`,
+    `commands` and `dot` are the seconds to wait for the replies to the first group, to
+    any other, and to a final dot. Replies are worked off as they arrive, without a task to
+    wake: at thousands of letters a second that would cost more than the letters.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        commands_of: Callable[[Envelope], bytes | Outcome],
+        *,
+        first: float,
+        commands: float,
+        dot: float,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.transport = transport
+        self._transport = transport
+        self._commands_of = commands_of
+        self._patience = first
+        self._commands = commands
+        self._dot = dot
+        self._is_proven = False  # whether a whole group was answered on this line
+        self.is_deaf = False  # whether the line broke before the first was
+        self._why_lost = ""
+        self._supply: Supply | None = None
+        # What the relay has to answer, in order: a final dot, a reset, then a letter's commands.
+        self._dotted: Envelope | None = None
+        self._resets = 0
+        self._begun: Envelope | None = None
         self._rest = b""
-        self._lines: list[bytes] = []
-        self._replies: deque[Reply] = deque()
-        self._wanted = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._unfinished: list[bytes] = []
+        self._said: list[bytes] = []
+        self._idle: asyncio.Future[None] | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._lost = ""
         transport.set_protocol(self)
 
     @property
     def is_open(self) -> bool:
-        return not self._lost and not self.transport.is_closing()
+        return not self._why_lost and not self._transport.is_closing()
 
-    def write(self, *parts: bytes) -> None:
-        self.transport.write(b"".join(parts))
+    async def run(self, supply: Supply) -> None:
+        """Hand over letters until none comes or the line ends; every one gets its outcome.
 
-    async def read(self, count: int, patience: float) -> list[Reply]:
-        """The next `count` replies; waits `patience` seconds. Raises LineLost."""
-        if len(self._replies) < count:
-            if self._lost:
-                raise LineLost(self._lost)
-            self._wanted = count
-            self._deadline = self._loop.time() + patience
-            if self._timer is None:
-                self._timer = self._loop.call_later(patience, self._check)
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        if len(self._replies) < count:
-            raise LineLost(self._lost)
-        return [self._replies.popleft() for _ in range(count)]
-
-    def pending(self) -> list[Reply]:
-        """Whatever has been said and not been read."""
-        said = list(self._replies)
-        self._replies.clear()
-        return said
+        When this is cancelled the line is closed first: a letter that was out is uncertain.
+        """
+        self._supply = supply
+        try:
+            while self.is_open:
+                envelope = self._next()
+                if envelope is None:
+                    envelope = await supply.next()
+                    if envelope is None:
+                        return
+                    if not self._can_take(envelope):
+                        continue
+                self._begin(envelope)
+                await self._until_idle()
+        except BaseException:
+            self.close()
+            self._give_up(STOPPED)
+            raise
+        finally:
+            self._supply = None
 
     async def quit(self, patience: float) -> None:
         """Say goodbye, and hang up."""
         if self.is_open:
-            self.write(b"QUIT\r\n")
-            with contextlib.suppress(LineLost):
-                await self.read(1, patience)
+            self._transport.write(b"QUIT\r\n")
+            self._resets += 1
+            self._wait_for(patience)
+            await self._until_idle()
         self.close()
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.transport.close()
+        self._transport.close()
+
+    # What we say
+
+    def _next(self) -> Envelope | None:
+        """The next letter that this relay can take, if there is one at this moment."""
+        assert self._supply is not None  # noqa: S101 - letters come only while `run` runs
+        while envelope := self._supply.next_nowait():
+            if self._can_take(envelope):
+                return envelope
+        return None
+
+    def _can_take(self, envelope: Envelope) -> bool:
+        commands = self._commands_of(envelope)
+        if isinstance(commands, Outcome):
+            self._note(envelope, commands)
+            return False
+        envelope.commands = commands
+        return True
+
+    def _note(self, envelope: Envelope, outcome: Outcome) -> None:
+        assert self._supply is not None  # noqa: S101 - it asked for this letter
+        self._supply.settle(envelope, outcome)
+
+    def _begin(self, envelope: Envelope) -> None:
+        if not self.is_open:
+            self._note(envelope, Outcome("unreached", LOST))
+            return
+        self._begun = envelope
+        self._wait_for(self._patience)
+        self._transport.write(envelope.commands)
+
+    def _hand_over(self, envelope: Envelope) -> None:
+        """The content of a letter, and the commands of the next if there is one already."""
+        following = self._next()
+        self._dotted, self._begun = envelope, following
+        self._wait_for(self._dot)
+        # RFC 2920 section 3.1: content may be the first of a group, DATA only the last.
+        then = LONE_DOT if following is None else LONE_DOT + following.commands
+        self._transport.writelines((envelope.message, then))
+
+    def _begin_next(self) -> None:
+        """Go on with the next letter if there is one, or let `run` wait for it."""
+        if self._supply is not None and self.is_open and (envelope := self._next()):
+            self._begin(envelope)
+            return
+        self._rest_now()
+
+    # What we hear
 
     def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data if self._rest else data).split(END)
+        lines = (self._rest + data if self._rest else data).split(END)
+        self._rest = lines.pop()
         for line in lines:
             if line[3:4] == b"-":
-                self._lines.append(line[4:])
-                continue
-            if not line[:3].isdigit():
+                self._unfinished.append(line[4:])
+            elif not line[:3].isdigit():
                 self._fail("The relay speaks no SMTP.")
                 return
-            text = line[4:]
-            if self._lines:
-                text = b" ".join([*self._lines, text])
-                self._lines.clear()
-            self._replies.append((int(line[:3]), text))
-        if len(self._rest) > ENDLESS or len(self._lines) > ENDLESS // 64:
+            elif self._unfinished:
+                text = b" ".join([*self._unfinished, line[4:]])
+                self._unfinished.clear()
+                self._said.append(b"%b %b" % (line[:3], text))
+            else:
+                self._said.append(line)
+        if len(self._rest) > ENDLESS or len(self._unfinished) > MOST_LINES:
             self._fail("The relay does not end its line.")
-        elif self._waiter is not None and len(self._replies) >= self._wanted:
-            self._wake()
+        else:
+            self._go_on()
 
     def eof_received(self) -> bool:
         return False
@@ -141,133 +206,129 @@ class Replies(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(f"The connection was lost{f': {exc}' if exc else ''}.")
 
+    def _go_on(self) -> None:
+        """Work off what the relay has said, reply by reply, as far as it makes sense."""
+        said = self._said
+        while said:
+            if self._dotted is not None:
+                self._settle(self._dotted, said.pop(0))
+            elif self._resets:
+                del said[0]
+                self._resets -= 1
+                if not self._resets:
+                    self._begin_next()
+            elif self._begun is None or len(said) < len(STAGES):
+                return
+            else:
+                answers = said[: len(STAGES)]
+                del said[: len(STAGES)]
+                self._patience, self._is_proven = self._commands, True
+                self._decide(self._begun, answers)
+
+    def _settle(self, envelope: Envelope, reply: bytes) -> None:
+        """The relay's answer to a final dot."""
+        self._dotted = None
+        outcome = _judged(reply, "content")
+        self._note(envelope, outcome)
+        if outcome.kind != "sent" and (outcome.kind == "uncertain" or outcome.is_goodbye):
+            self._fail(LOST)
+        elif self._begun is None:
+            self._begin_next()
+
+    def _decide(self, envelope: Envelope, answers: list[bytes]) -> None:
+        """Whether the content may follow, by the answers to a letter's commands."""
+        mail, rcpt, data = answers
+        # RFC 5321 section 4.3.2: 354 is the only answer to DATA that invites the content.
+        if mail[:1] == b"2" and rcpt[:1] == b"2" and data[:3] == b"354":
+            self._hand_over(envelope)
+            return
+        self._begun = None
+        refusal = _refusal(answers)
+        # RFC 2920 section 3.1: when DATA was accepted although nobody was, there is no letter
+        # for anyone, and an empty one says so.
+        is_lost = refusal.is_goodbye or refusal.kind == "unreached"
+        if not is_lost and self.is_open:
+            self._transport.write(LONE_DOT if data[:3] == b"354" else RESET)
+            self._resets += 1
+            self._wait_for(self._dot if data[:3] == b"354" else self._commands)
+        self._note(envelope, refusal)
+        if is_lost:
+            self._fail(LOST)
+
+    # Waiting, and the end
+
+    async def _until_idle(self) -> None:
+        if self._dotted is None and self._begun is None and not self._resets:
+            return
+        self._idle = self._loop.create_future()
+        try:
+            await self._idle
+        finally:
+            self._idle = None
+
+    def _rest_now(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _wait_for(self, patience: float) -> None:
+        self._deadline = self._loop.time() + patience
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._ring_in(patience)
+
+    def _ring_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._check)
+
     def _check(self) -> None:
         """One timer for all waits: setting one for each reply would cost more than the reply."""
         self._timer = None
-        if self._waiter is None:
+        if self._dotted is None and self._begun is None and not self._resets:
             return
         left = self._deadline - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._check)
+            self._ring_in(left)
         else:
-            self._fail("The relay said nothing for too long.")
+            self._fail(SILENT)
 
     def _fail(self, why: str) -> None:
-        self._lost = self._lost or why
-        self.transport.close()
-        self._wake()
+        """The line is of no use any more: whoever is under way learns what that means for them."""
+        self._why_lost = self._why_lost or why
+        self.close()
+        self._give_up(why)
+        self._rest_now()
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-
-class Pipeline:
-    """One line, one letter after another.
-
-    `first`, `commands` and `dot` are the seconds to wait for the replies to the first group, to
-    any other, and to a final dot.
-    """
-
-    def __init__(self, replies: Replies, *, first: float, commands: float, dot: float) -> None:
-        self._replies = replies
-        self._patience = first
-        self._commands = commands
-        self._dot = dot
-        self.is_proven = False  # whether a whole group was answered on this line
-
-    async def run(self, supply: Supply) -> None:
-        """Hand over letters until none comes or the line ends; every one gets its outcome.
-
-        When this is cancelled the line is closed first: a letter that was out is uncertain.
-        """
-        errand = supply.next_nowait() or await supply.next()
-        begun = False
-        while errand is not None and self._replies.is_open:
-            if not begun:
-                self._replies.write(errand.commands)
-            errand, begun = await self._hand_over(errand, supply)
-        if errand is not None:
-            supply.settle(
-                errand, Outcome("unreached", "The connection was lost before this letter.")
-            )
-
-    async def _hand_over(self, errand: Errand, supply: Supply) -> tuple[Errand | None, bool]:
-        """See one letter through; the next one, and whether its commands are out already."""
-        try:
-            answers = await self._replies.read(3, self._patience)
-            self._patience, self.is_proven = self._commands, True
-        except asyncio.CancelledError:
-            supply.settle(errand, Outcome("unreached", "The sender stopped before this letter."))
-            raise
-        except LineLost as lost:
-            supply.settle(errand, _broken(lost, self._replies.pending()))
-            return None, False
-        refusal = _refusal(answers)
-        if refusal is None:
-            return await self._content(errand, supply)
-        return await self._refused(errand, refusal, supply, invited=answers[2][0] == GO_AHEAD)
-
-    async def _content(self, errand: Errand, supply: Supply) -> tuple[Errand | None, bool]:
-        following = supply.next_nowait()
-        # RFC 2920 section 3.1: content may be the first of a group, DATA only the last.
-        then = LONE_DOT if following is None else LONE_DOT + following.commands
-        self._replies.write(errand.message, then)
-        try:
-            ((code, text),) = await self._replies.read(1, self._dot)
-        except (LineLost, asyncio.CancelledError) as lost:
+    def _give_up(self, why: str) -> None:
+        dotted, begun, said = self._dotted, self._begun, self._said
+        self._dotted = self._begun = None
+        self._resets, self._said = 0, []
+        if dotted is not None:
             # RFC 1047: the relay may have taken the letter before the line broke.
-            supply.settle(
-                errand, Outcome("uncertain", printable(str(lost) or STOPPED), stage="content")
-            )
-            if following is not None:
-                supply.settle(following, Outcome("unreached", printable(str(lost))))
-            if isinstance(lost, asyncio.CancelledError):
-                raise
-            return None, False
-        outcome = judge(code, text.decode("utf-8", "replace"), stage="content")
-        supply.settle(errand, outcome)
-        if outcome.is_goodbye or outcome.kind == "uncertain":
-            self._replies.close()
-        if following is not None:
-            return following, True
-        return await supply.next(), False
-
-    async def _refused(
-        self, errand: Errand, refusal: Outcome, supply: Supply, *, invited: bool
-    ) -> tuple[Errand | None, bool]:
-        if refusal.is_goodbye or refusal.kind == "unreached":
-            self._replies.close()
-        elif invited:
-            # RFC 2920 section 3.1: DATA was accepted although nobody was; there is no letter
-            # for anyone, and an empty one says so.
-            self._replies.write(LONE_DOT)
-            try:
-                await self._replies.read(1, self._dot)
-            except LineLost:
-                self._replies.close()
-        elif self._replies.is_open:
-            self._replies.write(RESET)
-            try:
-                await self._replies.read(1, self._commands)
-            except LineLost:
-                self._replies.close()
-        supply.settle(errand, refusal)
-        return supply.next_nowait() or await supply.next(), False
+            self._note(dotted, Outcome("uncertain", printable(why), stage="content"))
+        if begun is not None:
+            # A line that we cut ourselves says nothing about the letter, nor one that did not
+            # hear all of the first group.
+            self.is_deaf = not self._is_proven
+            is_free = why == STOPPED or (why == SILENT and self.is_deaf)
+            self._note(begun, Outcome("unreached", why) if is_free else _broken(why, said))
 
 
-def _refusal(answers: list[Reply]) -> Outcome | None:
-    """The first answer that is a no, or None when the content may follow."""
-    for stage, (code, text) in zip(STAGES, answers, strict=True):
-        is_yes = code == GO_AHEAD if stage == "data" else 200 <= code < 300  # noqa: PLR2004
-        if not is_yes:
-            return judge(code, text.decode("utf-8", "replace"), stage=stage)
-    return None
+def _judged(reply: bytes, stage: Stage) -> Outcome:
+    text = reply.decode("utf-8", "replace")
+    return judge(int(text[:3]), text[4:], stage=stage)
 
 
-def _broken(lost: LineLost, said: list[Reply]) -> Outcome:
+def _refusal(answers: list[bytes]) -> Outcome:
+    """The first answer that is a no."""
+    for stage, reply in zip(STAGES, answers, strict=True):
+        if reply[:3] != b"354" if stage == "data" else reply[:1] != b"2":
+            return _judged(reply, stage)
+    raise AssertionError("called for a letter that was not refused")
+
+
+def _broken(why: str, said: list[bytes]) -> Outcome:
     """A line that broke between a letter's commands: what the relay had said of it decides."""
-    for stage, (code, text) in zip(STAGES, said, strict=False):
-        if code >= 400:  # noqa: PLR2004 - RFC 5321 section 4.2.1
-            return judge(code, text.decode("utf-8", "replace"), stage=stage)
-    return Outcome("unreached", printable(str(lost)), stage="rcpt" if said else "mail")
+    for stage, reply in zip(STAGES, said, strict=False):
+        if reply[:1] in (b"4", b"5"):
+            return _judged(reply, stage)
+    return Outcome("unreached", printable(why), stage="rcpt" if said else "mail")

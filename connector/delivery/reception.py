@@ -39,10 +39,16 @@ Take = Callable[[Arrived], Awaitable[Sequence[str]]]
 
 
 class Reception:
-    """Holds any number of conversations; `accept` is what a server of asyncio calls for each."""
+    """Holds any number of conversations; `accept` is what a server of asyncio calls for each.
 
-    def __init__(self, take: Take, *, name: str, greeting: str, speech: Speech) -> None:
+    Of a letter larger than `keep` only about so many bytes are taken, from its beginning.
+    """
+
+    def __init__(
+        self, take: Take, *, name: str, greeting: str, speech: Speech, keep: int = LARGEST
+    ) -> None:
         self._take = take
+        self._keep = keep
         self._name = name
         self._greeting = greeting
         self._speech = speech
@@ -59,7 +65,10 @@ class Reception:
             log.warning("%s refused a letter of more than %s bytes.", self._name, f"{LARGEST:,}")
             writer.write(b"552 5.3.4 too large\r\n")
         except TimeoutError:
-            writer.write(b"421 4.4.2 too quiet for too long\r\n")
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()  # it does not listen, so it would hear no goodbye
+            else:
+                writer.write(b"421 4.4.2 too quiet for too long\r\n")
         except (asyncio.CancelledError, EOFError, OSError):
             pass  # the other side left, or we close
         finally:
@@ -72,7 +81,8 @@ class Reception:
         await asyncio.gather(*self._sessions, return_exceptions=True)
 
     def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> "_Session":
-        return _Session(_Incoming(reader), writer, self._take, self._name, self._speech)
+        incoming = _Incoming(reader, keep=self._keep)
+        return _Session(incoming, writer, self._take, self._name, self._speech)
 
 
 class _TooLong(Exception):  # noqa: N818 - named for what happened
@@ -82,8 +92,9 @@ class _TooLong(Exception):  # noqa: N818 - named for what happened
 class _Incoming:
     """What the client says, line by line, and its letters."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader, *, keep: int) -> None:
         self._reader = reader
+        self._keep = keep
         self._buffer = bytearray()
 
     async def line(self) -> bytes:
@@ -96,19 +107,23 @@ class _Incoming:
         if self._buffer.startswith(b".\r\n"):
             del self._buffer[: len(b".\r\n")]
             return b""
-        content = (await self._until(END, most=LARGEST))[: -len(b".\r\n")]
+        content = (await self._until(END, most=LARGEST)).removesuffix(b".\r\n")
         # RFC 5321 section 4.5.2.
         return (b"\r\n" + content).replace(b"\r\n..", b"\r\n.")[2:]
 
     async def _until(self, mark: bytes, *, most: int) -> bytes:
-        start = 0
-        while (at := self._buffer.find(mark, start)) < 0 and len(self._buffer) <= most:
+        beginning, gone, start = b"", 0, 0
+        while (at := self._buffer.find(mark, start)) < 0 and gone + len(self._buffer) <= most:
             start = max(0, len(self._buffer) - len(mark) + 1)
+            if start > self._keep:
+                beginning = beginning or bytes(self._buffer[: self._keep])
+                del self._buffer[:start]
+                gone, start = gone + start, 0
             await self._more()
-        if not 0 <= at <= most:
+        if not 0 <= gone + at <= most or at < 0:
             raise _TooLong
         end = at + len(mark)
-        found = bytes(self._buffer[:end])
+        found = beginning or bytes(self._buffer[:end])
         del self._buffer[:end]
         return found
 
@@ -156,7 +171,8 @@ class _Session:
                 return
             step = self._steps.get(verb)
             self._say(await step(command) if step else "502 5.5.2 not known here")
-            await self._writer.drain()
+            async with asyncio.timeout(PATIENCE):
+                await self._writer.drain()
 
     def _say(self, answer: str) -> None:
         self._writer.write(f"{answer}\r\n".encode())

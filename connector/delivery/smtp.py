@@ -11,17 +11,24 @@ import ipaddress
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
 
-from connector.delivery.encoding import ascii_domain, is_sendable, needs_smtputf8, on_the_wire
-from connector.delivery.outcome import Outcome, Stage, judge, printable
-from connector.delivery.pipelining import Errand, Pipeline, Replies
-from connector.errors import RelayUnavailable
-from connector.settings import Settings
+from connector.delivery.encoding import (
+    ascii_domain,
+    is_ordinary,
+    is_sendable,
+    needs_smtputf8,
+    on_the_wire,
+)
+from connector.delivery.outcome import CLOSING, Kind, Outcome, Stage, judge, printable
+from connector.delivery.pipelining import STOPPED, Envelope, Line, Supply
+from connector.errors import RelayBusy, RelayUnavailable
+from connector.settings import RelaySettings, Settings
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +40,10 @@ GOODBYE_SECONDS = 5
 
 @dataclass(frozen=True)
 class Relay:
-    """Where letters leave through: `security` is starttls, tls or none (loopback only)."""
+    """Where letters leave through: `security` is starttls, tls or none (loopback only).
+
+    `section` is where the settings speak of it, so that an error can say where to look.
+    """
 
     host: str
     port: int
@@ -41,20 +51,27 @@ class Relay:
     user: str = ""
     password: str = field(default="", repr=False)
     hello: str = "localhost"
+    section: str = "mail"
 
     @classmethod
-    def of(cls, settings: Settings) -> "Relay":
-        """The relay that the settings name."""
-        mail = settings.mail
+    def of(cls, settings: Settings, relay: RelaySettings) -> "Relay":
+        """One of the relays that the settings name."""
         ours = settings.domain if settings.is_local else settings.host
+        is_first = relay not in settings.further_relays
         return cls(
-            host=mail.host,
-            port=mail.port,
-            security=mail.security,
-            user=mail.user,
-            password=mail.password,
-            hello=hello_name(mail.hello or ours),
+            host=relay.host,
+            port=relay.port,
+            security=relay.security,
+            user=relay.user,
+            password=relay.password,
+            hello=hello_name(settings.mail.hello or ours),
+            section="mail" if is_first else f"relays.{relay.name}",
         )
+
+    @property
+    def secret(self) -> str:
+        """The variable in the environment that has its password."""
+        return f"CONNECTOR_{self.section.replace('.', '_').upper()}_PASSWORD"
 
     @property
     def is_loopback(self) -> bool:
@@ -105,7 +122,7 @@ async def connect(
     if relay.security == "none" and not relay.is_loopback:
         raise RelayUnavailable(
             f"The relay {relay.host} is not on this machine, and letters and passwords do not "
-            "travel in the open: set [mail] security to starttls or tls."
+            f"travel in the open: set [{relay.section}] security to starttls or tls."
         )
     patience = patience or Patience()
     client = aiosmtplib.SMTP(
@@ -131,28 +148,6 @@ async def connect(
     return Conversation(client, patience, in_groups=in_groups)
 
 
-@dataclass(slots=True, eq=False)
-class Envelope:
-    """A letter for one recipient: `message` has CRLF line ends, and no line starts with a dot."""
-
-    sender: str
-    recipient: str
-    message: bytes
-
-
-class Supply(Protocol):
-    """Where letters come from, and where what became of them goes."""
-
-    def next_nowait(self) -> Envelope | None:
-        """The next letter, if there is one at this moment."""
-
-    async def next(self) -> Envelope | None:
-        """The next letter, or None when none comes for a while."""
-
-    def settle(self, envelope: Envelope, outcome: Outcome, /) -> None:
-        """Take note of what became of a letter."""
-
-
 class Conversation:
     """An open line to the relay. One letter at a time; never shared between tasks."""
 
@@ -160,44 +155,48 @@ class Conversation:
         self._client = client
         self._patience = patience
         self._limit = _size_limit(client)
+        self._tells_size = client.supports_extension("size")
         self._in_groups = in_groups
+        self._is_handing_over = False
         self.takes_groups = True  # False when it offered PIPELINING and did not mean it
-        self._replies: Replies | None = None
+        self._line: Line | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether another letter may be handed over; once False, always False."""
-        return self._replies.is_open if self._replies else self._client.is_connected
+        return self._line.is_open if self._line else self._client.is_connected
 
     async def work(self, supply: Supply) -> None:
         """Hand over what `supply` has until it has no more or the line ends.
 
         In groups where the relay takes them (RFC 2920), one at a time else. When this is
-        cancelled the line is closed, and letters under way must be counted as uncertain.
+        cancelled the line is closed, and letters under way are settled as what they are.
         """
         transport = self._client.transport
         if self._in_groups and self._offers("pipelining") and transport is not None:
-            # uvloop's transports are asyncio's in all but their ancestry.
-            await self._work_in_groups(Replies(cast("asyncio.Transport", transport)), supply)
+            patience = self._patience
+            self._line = Line(
+                # uvloop's transports are asyncio's in all but their ancestry.
+                cast("asyncio.Transport", transport),
+                self.commands,
+                first=patience.group,
+                commands=patience.mail,
+                dot=patience.content,
+            )
+            await self._line.run(supply)
+            self.takes_groups = not self._line.is_deaf
             return
         while self.is_open and (envelope := supply.next_nowait() or await supply.next()):
-            outcome = await self.send(
-                sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
-            )
+            try:
+                outcome = await self.send(
+                    sender=envelope.sender, recipient=envelope.recipient, message=envelope.message
+                )
+            except BaseException:
+                # RFC 1047: once the content is on its way, the relay may have taken the letter.
+                kind: Kind = "uncertain" if self._is_handing_over else "unreached"
+                supply.settle(envelope, Outcome(kind, STOPPED))
+                raise
             supply.settle(envelope, outcome)
-
-    async def _work_in_groups(self, replies: Replies, supply: Supply) -> None:
-        self._replies = replies
-        patience = self._patience
-        pipeline = Pipeline(
-            replies, first=patience.group, commands=patience.mail, dot=patience.content
-        )
-        try:
-            await pipeline.run(_Groups(self, supply))
-        except BaseException:
-            replies.close()
-            raise
-        self.takes_groups = pipeline.is_proven or replies.is_open
 
     async def send(self, *, sender: str, recipient: str, message: bytes) -> Outcome:
         """Hand one letter to the relay for one recipient; what became of it.
@@ -208,6 +207,7 @@ class Conversation:
         impossible = self._impossible(sender, recipient, message)
         if impossible:
             return impossible
+        self._is_handing_over = False
         try:
             outcome = await self._transact(on_the_wire(sender), on_the_wire(recipient), message)
             await self._settle(outcome)
@@ -218,8 +218,8 @@ class Conversation:
 
     async def quit(self) -> None:
         """Say goodbye and hang up; harmless on a line that is already dead."""
-        if self._replies:
-            await self._replies.quit(GOODBYE_SECONDS)
+        if self._line:
+            await self._line.quit(GOODBYE_SECONDS)
             return
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
             await self._client.quit(timeout=GOODBYE_SECONDS)
@@ -228,11 +228,15 @@ class Conversation:
     def commands(self, envelope: Envelope) -> bytes | Outcome:
         """MAIL, RCPT and DATA for a letter, or why this relay cannot take it."""
         sender, recipient, message = envelope.sender, envelope.recipient, envelope.message
-        impossible = self._impossible(sender, recipient, message)
-        if impossible:
-            return impossible
-        sender, recipient = on_the_wire(sender), on_the_wire(recipient)
-        mail = self._mail(sender, recipient, message)
+        if len(message) <= self._limit and is_ordinary(sender) and is_ordinary(recipient):
+            size = f" SIZE={len(message)}" if self._tells_size else ""
+            mail = f"MAIL FROM:<{sender}>{size}"
+        else:
+            impossible = self._impossible(sender, recipient, message)
+            if impossible:
+                return impossible
+            sender, recipient = on_the_wire(sender), on_the_wire(recipient)
+            mail = self._mail(sender, recipient, message)
         return f"{mail}\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode()
 
     def _impossible(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
@@ -243,7 +247,7 @@ class Conversation:
             return _refused(f"“{recipient}” is not an address a letter can be sent to.", "rcpt")
         if _is_international(sender, recipient) and not self._offers("smtputf8"):
             return _refused("The relay does not take international addresses (SMTPUTF8).", "rcpt")
-        if self._limit and len(message) > self._limit:
+        if len(message) > self._limit:
             return _refused(
                 f"The letter is {len(message)} bytes; the relay takes {self._limit} at most.",
                 "mail",
@@ -264,7 +268,7 @@ class Conversation:
         return await self._hand_over(message)
 
     def _mail(self, sender: str, recipient: str, message: bytes) -> str:
-        size = f" SIZE={len(message)}" if self._offers("size") else ""
+        size = f" SIZE={len(message)}" if self._tells_size else ""
         utf8 = " SMTPUTF8" if _is_international(sender, recipient) else ""
         return f"MAIL FROM:<{sender}>{size}{utf8}"
 
@@ -282,6 +286,7 @@ class Conversation:
         try:
             if protocol is None:
                 raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+            self._is_handing_over = True
             protocol.write(_content(message))
         except (aiosmtplib.SMTPException, OSError) as error:
             return Outcome("unreached", printable(str(error)), stage="content")
@@ -306,49 +311,6 @@ class Conversation:
         return self._client.supports_extension(extension)
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
-    """A letter as the pipeline wants it."""
-
-    envelope: Envelope
-    commands: bytes
-
-    @property
-    def message(self) -> bytes:
-        return self.envelope.message
-
-
-class _Groups:
-    """The supply as the pipeline wants it: only letters this relay can take, as commands."""
-
-    def __init__(self, conversation: Conversation, supply: Supply) -> None:
-        self._conversation = conversation
-        self._supply = supply
-
-    def next_nowait(self) -> _Group | None:
-        while envelope := self._supply.next_nowait():
-            if group := self._group(envelope):
-                return group
-        return None
-
-    async def next(self) -> _Group | None:
-        while envelope := await self._supply.next():
-            if group := self._group(envelope):
-                return group
-        return None
-
-    def settle(self, errand: Errand, outcome: Outcome) -> None:
-        assert isinstance(errand, _Group)  # noqa: S101 - we get back what we gave
-        self._supply.settle(errand.envelope, outcome)
-
-    def _group(self, envelope: Envelope) -> _Group | None:
-        commands = self._conversation.commands(envelope)
-        if isinstance(commands, Outcome):
-            self._supply.settle(envelope, commands)
-            return None
-        return _Group(envelope, commands)
-
-
 def _content(message: bytes) -> bytes:
     # RFC 5321 section 4.5.2. Our own letters have no such line, so this only looks.
     if b"\r\n." in message or message.startswith(b"."):
@@ -365,9 +327,10 @@ def _is_international(*addresses: str) -> bool:
 
 
 def _size_limit(client: aiosmtplib.SMTP) -> int:
-    """The largest message the relay takes (RFC 1870), 0 for no limit."""
+    """The largest message the relay takes (RFC 1870)."""
     words = client.esmtp_extensions.get("size", "").split()
-    return int(words[-1]) if words and words[-1].isdecimal() else 0
+    # "If a numeric value of zero is specified, no fixed maximum message size is in force."
+    return (int(words[-1]) if words and words[-1].isdecimal() else 0) or sys.maxsize
 
 
 # Connecting
@@ -391,14 +354,15 @@ async def _secure(client: aiosmtplib.SMTP, relay: Relay) -> None:
 async def _sign_in(client: aiosmtplib.SMTP, relay: Relay) -> None:
     if not client.supported_auth_methods:
         raise RelayUnavailable(
-            f"The relay {_at(relay)} does not let anyone sign in there: remove [mail] user, or "
+            f"The relay {_at(relay)} does not let anyone sign in there: remove "
+            f"[{relay.section}] user, or "
             "use its submission port (587 or 465)."
         )
     try:
         await client.login(relay.user, relay.password)
     except aiosmtplib.SMTPAuthenticationError as error:
         cure = (
-            "check CONNECTOR_MAIL_PASSWORD."
+            f"check {relay.secret}."
             if error.code >= 500  # noqa: PLR2004 - RFC 4954 section 4: 454 is a passing failure
             else "it may work later."
         )
@@ -408,7 +372,7 @@ async def _sign_in(client: aiosmtplib.SMTP, relay: Relay) -> None:
     except aiosmtplib.SMTPServerDisconnected:
         raise RelayUnavailable(
             f"The relay {_at(relay)} hung up while user “{relay.user}” signed in: "
-            "check CONNECTOR_MAIL_PASSWORD."
+            f"check {relay.secret}."
         ) from None
 
 
@@ -417,7 +381,12 @@ def _explained(relay: Relay, patience: Patience) -> Iterator[None]:
     try:
         yield
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        raise RelayUnavailable(_why(relay, patience, error)) from error
+        is_busy = any(
+            isinstance(cause, aiosmtplib.SMTPResponseException) and cause.code == CLOSING
+            for cause in _causes(error)
+        )
+        kind = RelayBusy if is_busy else RelayUnavailable
+        raise kind(_why(relay, patience, error)) from error
 
 
 def _why(relay: Relay, patience: Patience, error: BaseException) -> str:
@@ -433,7 +402,7 @@ def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             why = (
                 f"cannot be trusted: {cause.verify_message.rstrip('.')}. "
-                "Check [mail] host, or have its certificate renewed."
+                f"Check [{relay.section}] host, or have its certificate renewed."
             )
         case ssl.SSLError():
             why = (
@@ -441,12 +410,12 @@ def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
                 'security = "tls", port 587 "starttls".'
             )
         case socket.gaierror():
-            why = f"is not to be found: check [mail] host ({relay.host}) and your DNS."
+            why = f"is not to be found: check [{relay.section}] host ({relay.host}) and your DNS."
         case ConnectionRefusedError():
-            why = "does not answer: check [mail] host and port, and that it runs."
+            why = f"does not answer: check [{relay.section}] host and port, and that it runs."
         case TimeoutError():
             why = (
-                f"said nothing for {patience.connect:g} seconds: check [mail] port and security, "
+                f"said nothing for {patience.connect:g} seconds: check [{relay.section}] port and security, "
                 "and whether a firewall is between."
             )
         case aiosmtplib.SMTPResponseException():
@@ -455,7 +424,7 @@ def _words(relay: Relay, patience: Patience, cause: BaseException) -> str:
                 "If it stays so, ask its operator whether this machine may send."
             )
         case ConnectionResetError() | aiosmtplib.SMTPServerDisconnected():
-            why = "hung up before we could speak: check [mail] port and security."
+            why = f"hung up before we could speak: check [{relay.section}] port and security."
         case _:
             why = ""
     return why

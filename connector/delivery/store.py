@@ -7,13 +7,16 @@ happens twice.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from connector.clock import HOUR
 from connector.database import Connection, Transaction
-from connector.delivery.bounce import Bounced, Inbound, Score
+from connector.delivery.bucket import Bucket
 from connector.delivery.decision import Decision, Doubt
 from connector.delivery.kept import Stored, TrayEntry
 from connector.delivery.letter import Letter
 from connector.delivery.mailing import (
     LEASE_SIZE,
+    LONGEST_HOLD,
+    STEP,
     Delivery,
     Lease,
     Mailing,
@@ -24,6 +27,7 @@ from connector.delivery.mailing import (
 )
 
 NEWEST = 2**63 - 1  # newer than any id
+SOON = HOUR  # a turn that comes so soon is waited for
 
 # Mailings and letters
 
@@ -32,8 +36,8 @@ def insert_mailing(tx: Transaction, **values: Any) -> int | None:
     """A new mailing's id, or None when one with the same `once` exists."""
     found: int | None = tx.value(
         """
-        INSERT INTO mailings (kind, about, once, starts_at, expires_at, created_at)
-        VALUES (:kind, :about, :once, :starts_at, :expires_at, :created_at)
+        INSERT INTO mailings (kind, about, once, starts_at, expires_at, spread, created_at)
+        VALUES (:kind, :about, :once, :starts_at, :expires_at, :spread, :created_at)
         ON CONFLICT (once) DO NOTHING
         RETURNING id
         """,
@@ -74,7 +78,7 @@ def letter(connection: Connection, letter_id: int) -> Letter | None:
 
 MAILING = """
     SELECT id, kind, about, once, starts_at, expires_at, size, first_delivery, last_delivery,
-           created_at, frozen_at, paused_at, why, cancelled_at, finished_at
+           created_at, frozen_at, paused_at, why, cancelled_at, finished_at, spread
       FROM mailings
 """
 
@@ -271,22 +275,33 @@ def stretch(connection: Connection, *, mailing: int, after: int) -> tuple[int, i
 
 
 def insert_leases(
-    tx: Transaction, *, mailing: int, lane: int, first: int, last: int, due_at: int
+    tx: Transaction,
+    *,
+    mailing: int,
+    lane: int,
+    first: int,
+    last: int,
+    due_at: int,
+    spread: int = 0,
 ) -> None:
+    """Cut deliveries into stretches, due at even steps over `spread` milliseconds from `due_at`."""
+    count = last - first + 1
+    size = min(LEASE_SIZE, max(1, -(-count * STEP // spread))) if spread else LEASE_SIZE
+    starts = range(first, last + 1, size)
     tx.many(
         """
-        INSERT INTO leases (mailing_id, lane, first_delivery, last_delivery, due_at)
-        VALUES (:mailing, :lane, :first, :last, :due_at)
+        INSERT INTO leases (mailing_id, lane, first_delivery, last_delivery, due_at, turn_at)
+        VALUES (:mailing, :lane, :first, :last, :due_at, :due_at)
         """,
         (
             {
                 "mailing": mailing,
                 "lane": lane,
                 "first": start,
-                "last": min(start + LEASE_SIZE - 1, last),
-                "due_at": due_at,
+                "last": min(start + size - 1, last),
+                "due_at": due_at + spread * number // len(starts),
             }
-            for start in range(first, last + 1, LEASE_SIZE)
+            for number, start in enumerate(starts)
         ),
     )
 
@@ -324,6 +339,11 @@ def insert_notice(tx: Transaction, **values: Any) -> int:
 # The sender's side
 
 
+# Nobody holds a stretch for longer than the settings allow: whoever seems to died before the
+# clock was set back.
+LAPSED = f"(leases.held_until <= :now OR leases.held_until > :now + {LONGEST_HOLD})"
+
+
 def next_lease(tx: Transaction, skip_locked: str, *, lane: int, now: int) -> Lease | None:
     """The most urgent stretch that nobody holds; nobody else finds it in this transaction."""
     return tx.one(
@@ -332,7 +352,7 @@ def next_lease(tx: Transaction, skip_locked: str, *, lane: int, now: int) -> Lea
                leases.first_delivery AS first, leases.last_delivery AS last,
                mailings.starts_at, mailings.expires_at, leases.boot
           FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-         WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+         WHERE leases.lane = :lane AND leases.due_at <= :now AND {LAPSED}
            AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
          ORDER BY leases.due_at, leases.id LIMIT 1 {skip_locked}
         """,
@@ -358,9 +378,9 @@ def is_due(connection: Connection, *, lane: int, now: int) -> bool:
     """Whether a stretch in this lane waits for a sender; cheap enough to ask often."""
     return (
         connection.value(
-            """
+            f"""
             SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-             WHERE leases.lane = :lane AND leases.due_at <= :now AND leases.held_until <= :now
+             WHERE leases.lane = :lane AND leases.due_at <= :now AND {LAPSED}
                AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
              LIMIT 1
             """,
@@ -405,10 +425,13 @@ def holds(connection: Connection, lease: int, *, worker: str, now: int) -> bool:
     )
 
 
-def mark_sending(tx: Transaction, lease: Lease, *, first: int, last: int) -> set[int]:
-    """Move every queued letter from `first` to `last` to `sending`; their ids."""
+def mark_sending(tx: Transaction, lease: Lease, ids: Sequence[int]) -> set[int]:
+    """Move letters, in the order of their ids, from `queued` to `sending`; which were moved."""
+    first, last = ids[0], ids[-1]
+    runs = [(first, last)] if last - first + 1 == len(ids) else [(one, one) for one in ids]
     return {
         row[0]
+        for first, last in runs
         for row in tx.rows(
             """
             UPDATE deliveries SET state = 'sending', attempts = attempts + 1
@@ -420,6 +443,29 @@ def mark_sending(tx: Transaction, lease: Lease, *, first: int, last: int) -> set
             mailing=lease.mailing_id,
         )
     }
+
+
+def is_sending(connection: Connection, delivery: int, *, attempts: int) -> bool:
+    """Whether a letter is marked `sending`, for this attempt."""
+    return (
+        connection.value(
+            "SELECT 1 FROM deliveries WHERE id = :id AND state = 'sending' AND attempts = :attempts",
+            id=delivery,
+            attempts=attempts,
+        )
+        is not None
+    )
+
+
+def settle_sent(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Record that a relay has taken letters: id, attempts, reply, now. As `settle` does."""
+    return tx.many(
+        """
+        UPDATE deliveries SET state = 'sent', reply = :reply, settled_at = :now
+         WHERE id = :id AND attempts = :attempts AND (state = 'sending' OR state = 'uncertain')
+        """,
+        rows,
+    )
 
 
 def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -445,12 +491,12 @@ def settle(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
 def unmark(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
     """Return letters that never reached the relay, without counting the attempt.
 
-    By id and attempts; with 0 whatever attempt it is.
+    By id and attempts.
     """
     return tx.many(
         """
         UPDATE deliveries SET state = 'queued', attempts = attempts - 1
-         WHERE id = :id AND state = 'sending' AND (:attempts = 0 OR attempts = :attempts)
+         WHERE id = :id AND state = 'sending' AND attempts = :attempts
         """,
         rows,
     )
@@ -666,7 +712,7 @@ IS_LEFT = """
 # Letters in one state of trouble: all that are open, or the one to an address.
 IN_TROUBLE = f"""
     deliveries.mailing_id = :mailing AND deliveries.state = :was
-    AND deliveries.state IN ('refused', 'uncertain')
+    AND (deliveries.state = 'refused' OR deliveries.state = 'uncertain')
     AND deliveries.address_key <> ''
     AND (deliveries.address_key = :key OR (:key = '' AND NOT {IS_LEFT}))
 """
@@ -967,12 +1013,16 @@ def count_senders(connection: Connection, *, since: int) -> int:
 
 
 def is_open(connection: Connection, *, now: int) -> bool:
-    """Whether a letter is due, or a list of people waits to be frozen, or a stretch is held."""
+    """Whether a letter is due, or a list of people waits to be frozen, or a stretch is held.
+
+    A stretch whose turn comes within the hour counts; letters to be tried again do not.
+    """
     return (
         connection.value(
             """
             SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
-             WHERE (leases.due_at <= :now OR leases.held_until > :now)
+             WHERE (leases.due_at <= :now OR leases.held_until > :now
+                    OR leases.turn_at BETWEEN :now AND :soon)
                AND leases.due_at IS NOT NULL
                AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
             UNION ALL
@@ -982,25 +1032,44 @@ def is_open(connection: Connection, *, now: int) -> bool:
              LIMIT 1
             """,
             now=now,
+            soon=now + SOON,
         )
         is not None
     )
 
 
 def is_moving(connection: Connection, mailing_id: int, *, now: int) -> bool:
-    """Whether letters of a mailing can go now, or are on their way."""
+    """Whether letters of a mailing can go now or within the hour, or are on their way."""
     return (
         connection.value(
             """
             SELECT 1 FROM leases
              WHERE mailing_id = :id AND due_at IS NOT NULL
-               AND (due_at <= :now OR held_until > :now)
+               AND (due_at <= :now OR held_until > :now OR turn_at BETWEEN :now AND :soon)
              LIMIT 1
             """,
             id=mailing_id,
             now=now,
+            soon=now + SOON,
         )
         is not None
+    )
+
+
+def relays(connection: Connection) -> list[Relay]:
+    """Every relay that failed and has not worked since."""
+    return connection.all(
+        "SELECT name, failures, why, failed_at, retry_at FROM relays ORDER BY name", into=Relay
+    )
+
+
+def claim_probe(tx: Transaction, name: str, *, until: int, now: int) -> int:
+    """Be the one who tries a broken relay again; 0 when it is not time, or another does."""
+    return tx.run(
+        "UPDATE relays SET retry_at = :until WHERE name = :name AND retry_at <= :now",
+        name=name,
+        until=until,
+        now=now,
     )
 
 
@@ -1080,127 +1149,163 @@ def blank_tray(tx: Transaction, address_key: str) -> int:
     return tx.run("DELETE FROM tray WHERE recipient_key = :address_key", address_key=address_key)
 
 
-# Inbound
+# Pace
 
 
-def is_received(connection: Connection, digest: str) -> bool:
-    """Whether this message or event was recorded before."""
-    return (
-        connection.value("SELECT 1 FROM inbound WHERE digest = :digest", digest=digest) is not None
-    )
-
-
-def bounced(connection: Connection, delivery: int) -> Bounced | None:
-    """The delivery a report is about."""
-    return connection.one(
-        "SELECT id, mailing_id, address_key FROM deliveries WHERE id = :id",
-        into=Bounced,
-        id=delivery,
-    )
-
-
-def newest_to(connection: Connection, address_key: str) -> Bounced | None:
-    """The newest delivery that was handed to a relay for an address."""
-    return connection.one(
+def lock_bucket(tx: Transaction, name: str) -> Bucket:
+    """A bucket as it is; nobody else changes it before this transaction ends."""
+    found = tx.one(
         """
-        SELECT id, mailing_id, address_key FROM deliveries
-         WHERE address_key = :key AND attempts > 0 ORDER BY id DESC LIMIT 1
+        INSERT INTO buckets (name) VALUES (:name)
+        ON CONFLICT (name) DO UPDATE SET name = excluded.name
+        RETURNING name, next_at, learned, learned_at, taken
         """,
-        into=Bounced,
-        key=address_key,
+        into=Bucket,
+        name=name,
     )
-
-
-def effects_of(connection: Connection, delivery: int) -> set[str]:
-    """What earlier reports about a delivery led to."""
-    rows = connection.rows("SELECT effect FROM inbound WHERE delivery_id = :id", id=delivery)
-    return {row[0] for row in rows}
-
-
-def insert_inbound(tx: Transaction, **values: Any) -> int:
-    """Record a report; 0 when another process recorded it a moment ago."""
-    return tx.run(
-        """
-        INSERT INTO inbound (received_at, source, digest, kind, delivery_id, address_key, status,
-                             detail, effect, raw)
-        VALUES (:now, :source, :digest, :kind, :delivery, :address_key, :status,
-                :detail, :effect, :raw)
-        ON CONFLICT (digest) DO NOTHING
-        """,
-        **values,
-    )
-
-
-def trim_inbound(tx: Transaction, *, keep: int) -> int:
-    """Forget the text of all but the newest `keep` messages; their rows stay."""
-    return tx.run(
-        """
-        UPDATE inbound SET raw = NULL
-         WHERE raw IS NOT NULL
-           AND id <= (SELECT id FROM inbound WHERE raw IS NOT NULL
-                       ORDER BY id DESC LIMIT 1 OFFSET :keep)
-        """,
-        keep=keep,
-    )
-
-
-INBOUND = """
-    SELECT id, received_at, source, kind, delivery_id, address_key, status, detail, effect
-      FROM inbound
-"""
-
-
-def kept_inbound(connection: Connection, *, limit: int) -> list[Inbound]:
-    """Messages a person should read, newest first."""
-    return connection.all(
-        f"{INBOUND} WHERE raw IS NOT NULL ORDER BY id DESC LIMIT :limit", into=Inbound, limit=limit
-    )
-
-
-def inbound_about(connection: Connection, address_key: str) -> list[Inbound]:
-    """Everything that came back about an address, oldest first."""
-    return connection.all(
-        f"{INBOUND} WHERE address_key = :key ORDER BY id", into=Inbound, key=address_key
-    )
-
-
-def inbound_raw(connection: Connection, inbound_id: int) -> bytes | None:
-    """The message that was kept, compressed."""
-    found: bytes | None = connection.value("SELECT raw FROM inbound WHERE id = :id", id=inbound_id)
+    if found is None:
+        raise RuntimeError("an upsert always answers with its row")
     return found
 
 
-def blank_inbound(tx: Transaction, address_key: str) -> None:
-    """Take an address, and what was written about it, out of the reports."""
+def keep_bucket(tx: Transaction, bucket: Bucket) -> int:
+    return tx.run(
+        """
+        UPDATE buckets
+           SET next_at = :next_at, learned = :learned, learned_at = :learned_at, taken = :taken
+         WHERE name = :name
+        """,
+        name=bucket.name,
+        next_at=bucket.next_at,
+        learned=bucket.learned,
+        learned_at=bucket.learned_at,
+        taken=bucket.taken,
+    )
+
+
+def bucket(connection: Connection, name: str) -> Bucket:
+    """A bucket as it is now, to look at; one that was never used is empty."""
+    found = connection.one(
+        "SELECT name, next_at, learned, learned_at, taken FROM buckets WHERE name = :name",
+        into=Bucket,
+        name=name,
+    )
+    return found or Bucket(name)
+
+
+def slowed_buckets(connection: Connection) -> list[Bucket]:
+    """Buckets that have learned a rate; some may have forgotten it since."""
+    return connection.all(
+        """
+        SELECT name, next_at, learned, learned_at, taken FROM buckets
+         WHERE learned > 0 ORDER BY name
+        """,
+        into=Bucket,
+    )
+
+
+def forget_buckets(tx: Transaction, *, learned_before: int) -> int:
+    """What was learned before a moment is not known any more."""
+    return tx.run(
+        "UPDATE buckets SET learned = 0 WHERE learned > 0 AND learned_at < :before",
+        before=learned_before,
+    )
+
+
+def put_off_lease(
+    tx: Transaction, lease: Lease, *, worker: str, again_at: int, taken_at: int
+) -> int | None:
+    """Give a stretch back whose remaining letters wait for their turn; when it is due next.
+
+    Letters that were due when the stretch was taken wait until `again_at`; one that is to be
+    tried again comes at its own time, and one still `sending` counts as due.
+    """
+    due_at: int | None = tx.value(
+        """
+        SELECT min(CASE WHEN state = 'queued' AND due_at <= :taken_at THEN :again_at
+                        ELSE due_at END)
+          FROM deliveries
+         WHERE id BETWEEN :first AND :last AND mailing_id = :mailing
+           AND state IN ('queued', 'sending')
+        """,
+        first=lease.first,
+        last=lease.last,
+        mailing=lease.mailing_id,
+        again_at=again_at,
+        taken_at=taken_at,
+    )
     tx.run(
         """
-        UPDATE inbound SET address_key = '', detail = '', raw = NULL WHERE address_key = :key
+        UPDATE leases SET due_at = :due_at, turn_at = :again_at,
+               held_by = '', held_until = 0, boot = ''
+         WHERE id = :id AND held_by = :worker
         """,
-        key=address_key,
+        id=lease.id,
+        worker=worker,
+        due_at=due_at,
+        again_at=again_at,
     )
-    delete_score(tx, address_key)
+    return due_at
 
 
-def score(connection: Connection, address_key: str) -> Score | None:
-    return connection.one(
-        "SELECT score AS points, scored_on AS day FROM soft_bounces WHERE address_key = :key",
-        into=Score,
-        key=address_key,
+def prolong(tx: Transaction, mailing_id: int, *, until: int) -> int:
+    """A mailing is given up no earlier than `until`."""
+    return tx.run(
+        "UPDATE mailings SET expires_at = :until WHERE id = :id AND expires_at < :until",
+        id=mailing_id,
+        until=until,
     )
 
 
-def upsert_score(tx: Transaction, address_key: str, score: Score) -> None:
-    tx.run(
+def shift_turns(tx: Transaction, mailing_id: int, *, after: int, by: int) -> int:
+    """Turns that come after a moment come later."""
+    return tx.run(
         """
-        INSERT INTO soft_bounces (address_key, score, scored_on) VALUES (:key, :points, :day)
-        ON CONFLICT (address_key) DO UPDATE
-           SET score = excluded.score, scored_on = excluded.scored_on
+        UPDATE leases SET due_at = due_at + :by, turn_at = turn_at + :by
+         WHERE mailing_id = :id AND due_at IS NOT NULL AND turn_at > :after AND due_at = turn_at
         """,
-        key=address_key,
-        points=score.points,
-        day=score.day,
+        id=mailing_id,
+        after=after,
+        by=by,
     )
 
 
-def delete_score(tx: Transaction, address_key: str) -> int:
-    return tx.run("DELETE FROM soft_bounces WHERE address_key = :key", key=address_key)
+def count_open_leases(connection: Connection, mailing_id: int) -> int:
+    """Stretches of a mailing with anything left to send."""
+    found: int = connection.value(
+        "SELECT count(*) FROM leases WHERE mailing_id = :id AND due_at IS NOT NULL", id=mailing_id
+    )
+    return found
+
+
+def next_turn(connection: Connection, mailing_id: int, *, now: int) -> int | None:
+    """When the next stretch of a mailing has its turn, if none has it now."""
+    found: int | None = connection.value(
+        """
+        SELECT min(turn_at) FROM leases
+         WHERE mailing_id = :id AND due_at IS NOT NULL AND turn_at > :now
+           AND NOT EXISTS (SELECT 1 FROM leases
+                            WHERE mailing_id = :id
+                              AND (due_at <= :now OR (held_until > :now AND due_at IS NOT NULL)))
+        """,
+        id=mailing_id,
+        now=now,
+    )
+    return found
+
+
+def count_waiting(connection: Connection, found: Mailing, *, patterns: Sequence[str]) -> int:
+    """Letters of a mailing, not yet sent, to addresses like one of these."""
+    names = {f"like_{number}": pattern for number, pattern in enumerate(patterns)}
+    alike = " OR ".join(f"address_key LIKE :{name}" for name in names)
+    counted: int = connection.value(
+        f"""
+        SELECT count(*) FROM deliveries
+         WHERE id BETWEEN :first AND :last AND mailing_id = :id AND state = 'queued' AND ({alike})
+        """,
+        first=found.first_delivery or 0,
+        last=found.last_delivery or -1,
+        id=found.id,
+        **names,
+    )
+    return counted

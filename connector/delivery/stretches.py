@@ -6,84 +6,163 @@ is; it never sends.
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from connector import clock
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.mailing import Delivery, Kind, Lease
+from connector.delivery.pace import Pace, Turns
+from connector.delivery.steady import Steady
 from connector.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
+# Stretches whose letters all wait for their turn are left until the next look after so many:
+# nobody else's letters shall wait meanwhile.
+TAKES = 4
+
 
 @dataclass(slots=True, eq=False)
 class Stretch:
-    """A stretch in our hands: `waiting` letters still to go, `open` ones without a recorded outcome."""
+    """A stretch in our hands: `waiting` letters still to go, `open` ones without a recorded outcome.
 
+    `soon` are letters whose turn comes at a time, in milliseconds and in order; `returned`
+    counts those that came back and may go again.
+    """
+
+    lane: "Stretches"
     lease: Lease
+    turns: Turns
+    taken_at: int
     waiting: deque[Delivery]
+    soon: deque[tuple[int, Delivery]]
     open: int = 0
+    returned: int = 0
 
     @property
     def is_done(self) -> bool:
-        return not self.waiting and not self.open
+        return not self.waiting and not self.open and not self.soon
+
+    @property
+    def unsent(self) -> int:
+        """How many letters had their turn and did not go."""
+        return len(self.waiting) + len(self.soon) + self.returned
+
+
+@dataclass(slots=True, eq=False)
+class Hand:
+    """Letters of one stretch, dealt: open until each has a recorded outcome."""
+
+    stretch: Stretch
+    letters: list[Delivery]
 
 
 class Stretches:
     """What a sender holds of one lane; `hold` is how long a stretch is ours, in milliseconds."""
 
-    def __init__(self, db: Database, kind: Kind, *, worker: str, hold: int) -> None:
+    def __init__(
+        self, db: Database, kind: Kind, *, worker: str, hold: int, pace: Pace, steady: Steady
+    ) -> None:
         self.kind: Kind = kind
         self._db = db
         self._worker = worker
         self._hold = hold
+        self._pace = pace
+        self._steady = steady
         self._held: list[Stretch] = []
         self._is_dry = False
 
     def look_again(self) -> None:
-        """Let the next `take` ask the database, although nothing was due a moment ago."""
+        """Let the next `deal` ask the database, although nothing was due a moment ago."""
         self._is_dry = False
 
-    def deal(self, count: int) -> tuple[Stretch, list[Delivery]] | None:
-        """Up to `count` letters of one stretch, open from now on; None when none may go now."""
-        for stretch in self._held:
-            if stretch.waiting:
+    @property
+    def has_more(self) -> bool:
+        """Whether another `deal` may give something."""
+        return not self._is_dry or any(stretch.waiting for stretch in self._held)
+
+    def deal(self, count: int) -> list[Hand]:
+        """Up to `count` letters, open from now on; none when none may go now."""
+        hands: list[Hand] = []
+        while count > 0:
+            stretch = self._ready() or self._take()
+            if stretch is None:
                 break
-        else:
-            return None
-        waiting = stretch.waiting
-        dealt = [waiting.popleft() for _ in range(min(count, len(waiting)))]
-        stretch.open += len(dealt)
-        return stretch, dealt
+            waiting = stretch.waiting
+            letters = [waiting.popleft() for _ in range(min(count, len(waiting)))]
+            stretch.open += len(letters)
+            count -= len(letters)
+            hands.append(Hand(stretch, letters))
+        return hands
 
-    def take(self) -> bool:
-        """Hold one more stretch, if one is due; whether it has letters that may go now.
+    def take_back(self, hand: Hand, *, but: int = 0) -> None:
+        """Letters that were dealt and are not handed over wait again, `but` for the first few."""
+        back = hand.letters[but:]
+        hand.stretch.waiting.extendleft(reversed(back))
+        hand.stretch.open -= len(back)
+        hand.letters = hand.letters[:but]
 
-        Once nothing is due it does not ask again before `look_again`: every connection of a
-        lane comes here whenever it has nothing to send.
+    def _ready(self) -> Stretch | None:
+        for stretch in self._held:
+            if stretch.soon:
+                now = self._steady.now()
+                while stretch.soon and stretch.soon[0][0] <= now:
+                    stretch.waiting.append(stretch.soon.popleft()[1])
+            if stretch.waiting:
+                return stretch
+        return None
+
+    def _take(self) -> Stretch | None:
+        """Hold one more stretch that has letters which may go now, if there is one.
+
+        Once nothing is due it does not ask again before `look_again`: it is called whenever
+        a connection of the lane has nothing to send.
         """
-        if self._is_dry:
-            return False
-        now = clock.now()
-        try:
-            lease = ledger.take(self._db, self.kind, worker=self._worker, hold=self._hold, now=now)
-            if lease is None:
+        for _ in range(TAKES):
+            if self._is_dry:
+                return None
+            now = self._steady.now()
+            try:
+                lease = ledger.take(
+                    self._db, self.kind, worker=self._worker, hold=self._hold, now=now
+                )
+                if lease is None:
+                    self._is_dry = True
+                    return None
+                turns = self._pace.turns(lease, ledger.due(self._db, lease, now=now), now=now)
+            except DatabaseUnavailable as error:
+                log.warning("%s", error)
                 self._is_dry = True
-                return False
-            stretch = Stretch(lease, deque(ledger.due(self._db, lease, now=now)))
-        except DatabaseUnavailable as error:
-            log.warning("%s", error)
-            return False
-        self._held.append(stretch)
-        return bool(stretch.waiting)
+                return None
+            stretch = Stretch(self, lease, turns, now, deque(turns.now), deque(turns.soon))
+            self._held.append(stretch)
+            if stretch.waiting:
+                return stretch
+        self._is_dry = True
+        return None
 
     def release(self, *, everything: bool = False) -> None:
         """Give back what is done; with `everything` also what has only waiting letters."""
         for stretch in [one for one in self._held if one.is_done or (everything and not one.open)]:
             try:
-                ledger.release(self._db, stretch.lease, worker=self._worker, now=clock.now())
+                self._give_back(stretch)
             except DatabaseUnavailable as error:
                 log.warning("%s", error)
             else:
                 self._held.remove(stretch)
+
+    def _give_back(self, stretch: Stretch) -> None:
+        now, turns = self._steady.now(), stretch.turns
+        self._pace.give_back(turns, stretch.unsent)
+        stretch.turns = replace(turns, day="")
+        if turns.again_at and not stretch.unsent:
+            ledger.put_off(
+                self._db,
+                stretch.lease,
+                worker=self._worker,
+                again_at=turns.again_at,
+                taken_at=stretch.taken_at,
+                now=now,
+            )
+        else:
+            ledger.release(self._db, stretch.lease, worker=self._worker, now=now)

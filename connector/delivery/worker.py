@@ -6,13 +6,15 @@ over goes to the next, what it had is shown as `uncertain` and never sent again 
 
 import asyncio
 import contextlib
+import gc
+import itertools
 import logging
 import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from connector import clock
 from connector.clock import SECOND
@@ -22,20 +24,22 @@ from connector.delivery.alarm import Alarm
 from connector.delivery.book import Book
 from connector.delivery.ledger import Settled
 from connector.delivery.mailing import Delivery, Kind, Lease
-from connector.delivery.mime import Template, envelope_sender
+from connector.delivery.mime import Template
 from connector.delivery.outcome import Outcome
-from connector.delivery.smtp import Envelope
-from connector.delivery.stretches import Stretch, Stretches
+from connector.delivery.pace import Pace
+from connector.delivery.pipelining import Envelope
+from connector.delivery.relays import Round
+from connector.delivery.route import Route
+from connector.delivery.steady import Steady
+from connector.delivery.stretches import Hand, Stretch, Stretches
 from connector.delivery.tray import Tray
 from connector.errors import DatabaseUnavailable, Refused, RelayUnavailable
-from connector.settings import Settings
+from connector.settings import RelaySettings, Settings
 
 log = logging.getLogger(__name__)
 
 # What a kill -9 can leave uncertain: this many letters on each connection.
 WINDOW = 4
-# How many are handed over to a connection at a time, while it sends those before.
-STEP = 2
 POLL_SECONDS = 0.25
 IDLE_SECONDS = 10
 # Systemd waits 90 s for a process to end, Docker 10; after this a silent relay is left alone.
@@ -43,6 +47,7 @@ DRAIN_SECONDS = 8
 # Postfix keeps a connection no longer than this either (smtp_connection_reuse_time_limit).
 REUSE_SECONDS = 300
 TEMPLATES = 64
+TRAY = RelaySettings(name="tray", host="tray")
 
 Chore = Callable[[int], object]
 
@@ -61,47 +66,82 @@ async def run(
     `until_done` it stops by itself when nothing is due; letters to be tried again wait for
     the next sender.
     """
-    async with _relay(db, settings) as relay, asyncio.TaskGroup() as tasks:
-        sender = _Sender(db, settings, relay, stop)
+    # What is there by now stays: the collector need not look through it again and again.
+    gc.freeze()
+    async with _relays(db, settings) as relays, asyncio.TaskGroup() as tasks:
+        sender = _Sender(db, settings, relays, stop)
         tasks.create_task(sender.tend(chores, until_done=until_done))
-        working = [tasks.create_task(connection.run()) for connection in sender.connections]
+        working = [tasks.create_task(one.run()) for one in sender.connections]
         tasks.create_task(sender.poll(working))
 
 
 @contextlib.asynccontextmanager
-async def _relay(db: Database, settings: Settings) -> AsyncIterator[smtp.Relay]:
+async def _relays(
+    db: Database, settings: Settings
+) -> AsyncIterator[list[tuple[RelaySettings, smtp.Relay]]]:
     if settings.has_relay:
-        yield smtp.Relay.of(settings)
+        yield [(relay, smtp.Relay.of(settings, relay)) for relay in settings.relays]
         return
-    async with Tray(db) as relay:
-        yield relay
+    async with Tray(db) as tray:
+        yield [(replace(TRAY, connections=settings.mail.connections), tray)]
 
 
 class _Sender:
     """What all connections of one sender share."""
 
     def __init__(
-        self, db: Database, settings: Settings, relay: smtp.Relay, stop: asyncio.Event
+        self,
+        db: Database,
+        settings: Settings,
+        relays: Sequence[tuple[RelaySettings, smtp.Relay]],
+        stop: asyncio.Event,
     ) -> None:
         self.db = db
         self.settings = settings
-        self.relay = relay
-        self.relay_name = ledger.relay_name(settings)
         self.stop = stop
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.hold = settings.mail.lease * SECOND
-        self.book = Book(db, self.name, batch=WINDOW * settings.mail.connections)
-        lanes: dict[Kind, int] = {"notice": 1, "issue": settings.mail.connections}
-        self.lanes = [Stretches(db, kind, worker=self.name, hold=self.hold) for kind in lanes]
-        self.connections = [
-            _Connection(self, lane) for lane in self.lanes for _ in range(lanes[lane.kind])
-        ]
+        self.steady = Steady(asyncio.get_running_loop().time)
+        self.pace = Pace(db, settings)
+        self.round = Round.of([known for known, _ in relays])
+        self.routes = {
+            known.name: Route(
+                db, relay, name=known.name, connections=known.connections, steady=self.steady
+            )
+            for known, relay in relays
+        }
+        kinds: tuple[Kind, ...] = ("notice", "issue")
+        self.lanes = {
+            Stretches(
+                db, kind, worker=self.name, hold=self.hold, pace=self.pace, steady=self.steady
+            ): {
+                known.name: [
+                    _Connection(self, self.routes[known.name], place)
+                    for place in range(1 if kind == "notice" else known.connections)
+                ]
+                for known, _ in relays
+            }
+            for kind in kinds
+        }
+        self.book = Book(
+            db,
+            self.name,
+            # Half of what may be under way: the other half keeps the lines busy meanwhile.
+            batch=max(1, WINDOW * sum(known.connections for known, _ in relays) // 2),
+            deal=self.deal,
+            take_back=self.take_back,
+            written=self.written,
+            steady=self.steady,
+        )
+        self.unwritten: list[Stretch] = []
+        self.parts: dict[Stretches, list[tuple[_Connection, int]]] = {}
         self.templates: dict[int, Template] = {}
         self.alarms: dict[int, Alarm] = {}
-        self.broken_until = 0.0
-        self.failures = 0
-        self.is_proven = False
-        self.in_groups = True  # until the relay shows that it does not mean its PIPELINING
+
+    @property
+    def connections(self) -> Iterator["_Connection"]:
+        for places in self.lanes.values():
+            yield from itertools.chain.from_iterable(places.values())
 
     def template(self, letter_id: int, lease: Lease) -> Template:
         """The letter encoded once; a few are kept, since stretches of one mailing come together."""
@@ -122,17 +162,34 @@ class _Sender:
             )
         return found
 
-    # The relay
+    # Outcomes
 
-    @property
-    def is_relay_broken(self) -> bool:
-        """Whether we are waiting before we try the relay again; no attempt is spent meanwhile."""
-        return asyncio.get_running_loop().time() < self.broken_until
+    def settle(self, handed: "_Handed", outcome: Outcome) -> None:
+        """Write down what became of a letter, and learn from it."""
+        connection, lease = handed.connection, handed.stretch.lease
+        # The next commit records this before it hands anything over in its place.
+        connection.marked -= 1
+        self.unwritten.append(handed.stretch)
+        if outcome.kind == "deferred":
+            outcome = self._hear(handed, outcome)
+        if outcome.is_free:
+            handed.stretch.returned += 1
+        self.book.settle(Settled(lease, handed.delivery, outcome))
+        route = connection.route
+        # A line we cut ourselves says nothing about the relay.
+        if not (route.is_well and outcome.kind == "sent") and not self.stop.is_set():
+            route.watch(outcome)
+        if lease.kind == "issue":
+            self._listen(lease, outcome)
 
-    def listen(self, lease: Lease, outcome: Outcome) -> None:
+    def _hear(self, handed: "_Handed", outcome: Outcome) -> Outcome:
+        """Send fewer letters when that is what the answer asks for."""
+        name = handed.connection.route.name
+        self.pace.hear(outcome, address=handed.recipient, relay=name, now=self.steady.now())
+        return outcome.through(name) if len(self.routes) > 1 else outcome
+
+    def _listen(self, lease: Lease, outcome: Outcome) -> None:
         """Stop a mailing of an issue that is refused again and again, and say why."""
-        if lease.kind != "issue":
-            return
         alarm = self.alarms.get(lease.mailing_id)
         if alarm is None:
             alarm = self.alarms[lease.mailing_id] = Alarm()
@@ -142,33 +199,104 @@ class _Sender:
             with contextlib.suppress(Refused, DatabaseUnavailable):
                 mailings.pause(self.db, lease.mailing_id, why=why, now=clock.now())
 
-    def watch(self, outcome: Outcome) -> None:
-        """Learn from what became of a letter whether the relay works."""
-        if self.stop.is_set():  # a line we cut ourselves says nothing about the relay
-            return
-        if outcome.kind in ("unreached", "uncertain"):
-            self.relay_failed(RelayUnavailable(f"The relay hung up on us: {outcome.reply}"))
-        elif not self.is_proven:
-            self.failures, self.broken_until, self.is_proven = 0, 0.0, True
-            with contextlib.suppress(DatabaseUnavailable):
-                ledger.relay_works(self.db, self.relay_name)
+    # Hand-over
 
-    def relay_failed(self, error: RelayUnavailable) -> None:
-        """Leave the relay alone for a while, longer each time."""
-        now = asyncio.get_running_loop().time()
-        if self.is_relay_broken:
-            return
-        self.failures += 1
-        self.is_proven = False
-        log.warning("%s", error)
-        try:
-            retry = ledger.relay_failed(
-                self.db, self.relay_name, why=str(error), failures=self.failures, now=clock.now()
-            )
-            self.broken_until = now + (retry - clock.now()) / SECOND
-        except DatabaseUnavailable as trouble:
-            log.warning("%s", trouble)
-            self.broken_until = now + 1
+    def deal(self) -> list[Hand]:
+        """As many letters as the connections have room for, and the relays a turn."""
+        self.parts.clear()
+        if self.stop.is_set():
+            return []
+        hands: list[Hand] = []
+        for lane, places in self.lanes.items():
+            usable = {name: self.routes[name].usable(those) for name, those in places.items()}
+            dealt = lane.deal(sum([_room(those) for those in usable.values()]))
+            if dealt:
+                hands += self._share(lane, dealt, usable)
+        return hands
+
+    def _share(
+        self, lane: Stretches, hands: list[Hand], usable: Mapping[str, Sequence["_Connection"]]
+    ) -> list[Hand]:
+        """Settle who gets how many of these letters; those for whom there is nobody go back."""
+        count = sum([len(hand.letters) for hand in hands])
+        shares = self._by_relay(count, lane.kind, usable)
+        self.parts[lane] = [
+            part for name, share in shares.items() for part in _spread(share, usable[name])
+        ]
+        left = sum(shares.values())
+        if left == count:
+            return hands
+        for hand in hands:
+            kept = min(left, len(hand.letters))
+            left -= kept
+            lane.take_back(hand, but=kept)
+        return [hand for hand in hands if hand.letters]
+
+    def _by_relay(
+        self, count: int, kind: Kind, usable: Mapping[str, Sequence["_Connection"]]
+    ) -> dict[str, int]:
+        """How many letters each relay gets, by weight and by its turns."""
+        if len(usable) == 1:
+            return {name: self._turns(name, kind, count) for name in usable}
+        rooms = {name: _room(those) for name, those in usable.items()}
+        shares = dict.fromkeys(usable, 0)
+        broken = [name for name, route in self.routes.items() if route.is_broken]
+        full = {name for name, room in rooms.items() if not room}
+        while count:
+            name = self.round.choose(broken=broken, full=full)
+            if name is None:
+                break
+            if shares[name] < rooms[name] and self._turns(name, kind, 1):
+                shares[name] += 1
+                count -= 1
+            else:
+                full.add(name)
+        return shares
+
+    def _turns(self, name: str, kind: Kind, count: int) -> int:
+        """How many of so many letters may go through a relay now, as fast as it may be used."""
+        if not self.pace.is_limited(name):
+            return count
+        route, now = self.routes[name], self.steady.now()
+        if now < route.rests_until and kind != "notice":
+            return 0
+        for taken in range(count):
+            if wait := self.pace.wait(name, kind, now=now):
+                route.rests_until = now + wait
+                asyncio.get_running_loop().call_later(wait / SECOND, self.book.ask)
+                return taken
+        return count
+
+    def take_back(self, hands: list[Hand]) -> None:
+        for hand in hands:
+            hand.stretch.lane.take_back(hand)
+
+    def written(self, hands: list[Hand]) -> None:
+        """All that was settled is on disk, and so are the marks of these letters: they may go."""
+        for stretch in self.unwritten:
+            stretch.open -= 1
+        self.unwritten.clear()
+        for lane, parts in self.parts.items():
+            handed = [
+                (hand.stretch, delivery)
+                for hand in hands
+                if hand.stretch.lane is lane
+                for delivery in hand.letters
+            ]
+            at = 0
+            for connection, part in parts:
+                connection.give(handed[at : at + part])
+                at += part
+        if any(lane.has_more and self._is_short(places) for lane, places in self.lanes.items()):
+            self.book.ask()
+
+    def _is_short(self, places: Mapping[str, Sequence["_Connection"]]) -> bool:
+        """Whether a connection has room for letters that may go now."""
+        now = self.steady.now()
+        return any(
+            route.rests_until <= now and _room(route.usable(places[name]))
+            for name, route in self.routes.items()
+        )
 
     # Time
 
@@ -188,11 +316,20 @@ class _Sender:
 
     def look(self) -> None:
         """Give back what is done, take what is due, and tell the connections that wait."""
+        try:
+            self.pace.look(now=self.steady.now())
+            broken = ledger.broken_relays(self.db)
+        except DatabaseUnavailable as error:
+            log.warning("%s", error)
+        else:
+            for route in self.routes.values():
+                route.look(broken)
+        is_stuck = all(route.is_broken for route in self.routes.values())
         for lane in self.lanes:
-            lane.release(everything=self.is_relay_broken)
+            lane.release(everything=is_stuck)
             lane.look_again()
+        self.book.ask()
         for connection in self.connections:
-            connection.refill()
             connection.wake()  # so that one that has been idle for long hangs up
 
     async def tend(self, chores: Sequence[Chore], *, until_done: bool) -> None:
@@ -208,8 +345,10 @@ class _Sender:
                     if loop.time() >= renew_at:
                         renew_at = loop.time() + min(self.hold, ledger.ALIVE) / SECOND / 3
                         ledger.sign_in(self.db, self.name, now=now)
-                        ledger.renew(self.db, worker=self.name, hold=self.hold, now=now)
-                    if until_done and not ledger.is_open(self.db, now=now):
+                        ledger.renew(
+                            self.db, worker=self.name, hold=self.hold, now=self.steady.now()
+                        )
+                    if until_done and not ledger.is_open(self.db, now=self.steady.now()):
                         self.stop.set()
                 except DatabaseUnavailable as error:
                     log.warning("%s", error)
@@ -224,10 +363,31 @@ class _Sender:
             await asyncio.wait_for(self.stop.wait(), seconds)
 
 
+def _room(connections: Sequence["_Connection"]) -> int:
+    """How many more letters may be handed over to these."""
+    return WINDOW * len(connections) - sum([one.marked for one in connections])
+
+
+def _spread(
+    count: int, connections: Sequence["_Connection"]
+) -> Iterator[tuple["_Connection", int]]:
+    """Equal parts of so many letters, for as many connections as have room; there is enough."""
+    left = _room(connections)
+    for behind, connection in zip(range(len(connections), 0, -1), connections, strict=True):
+        room = WINDOW - connection.marked
+        left -= room
+        # An equal part, or more when those behind have no room for theirs.
+        part = min(room, max(-(-count // behind), count - left))
+        if part:
+            yield connection, part
+            count -= part
+
+
 @dataclass(slots=True, eq=False)
 class _Handed(Envelope):
     """A letter that is `sending` on disk, ready for the relay."""
 
+    connection: "_Connection"
     stretch: Stretch
     delivery: Delivery
 
@@ -238,144 +398,94 @@ class _Connection:
     Opened when there is something to send, closed when there has been nothing for a while.
     """
 
-    def __init__(self, sender: _Sender, lane: Stretches) -> None:
+    def __init__(self, sender: _Sender, route: Route, place: int) -> None:
         self.sender = sender
-        self.lane = lane
+        self.route = route
+        self.place = place
         self.ready: deque[tuple[Stretch, Delivery]] = deque()
-        self.marked = 0  # letters of ours that are `sending` on disk, or are about to be
-        self.is_asking = False
+        self.marked = 0  # letters of ours that are `sending` on disk
         self.waiter: asyncio.Future[None] | None = None
+        self.closes_at = 0.0
+
+    def give(self, letters: Sequence[tuple[Stretch, Delivery]]) -> None:
+        """These are ours to send now."""
+        self.marked += len(letters)
+        self.ready.extend(letters)
+        self.wake()
 
     async def run(self) -> None:
         """Keep a conversation going while there are letters, until the sender stops."""
+        stop = self.sender.stop
         try:
-            while not self.sender.stop.is_set():
-                if await self._wait():
+            while not stop.is_set():
+                if self.ready:
                     await self._converse()
+                else:
+                    await self._wait()
         finally:
             await self.sender.book.written()  # what we asked for last may be granted now
             self._hand_back("The sender stopped before this letter.")
             await self.sender.book.written()
-            self.lane.release(everything=self.sender.stop.is_set())
+            for lane in self.sender.lanes:
+                lane.release(everything=stop.is_set())
 
     async def _converse(self) -> None:
-        if self.sender.is_relay_broken:
+        route = self.route
+        if route.is_broken or not route.may_try():
             self._hand_back("The relay does not answer.")
             return
         try:
-            conversation = await smtp.connect(self.sender.relay, in_groups=self.sender.in_groups)
+            conversation = await smtp.connect(route.relay, in_groups=route.in_groups)
         except RelayUnavailable as error:
-            self.sender.relay_failed(error)
+            route.failed(error)
             self._hand_back(str(error))
             return
         self.closes_at = asyncio.get_running_loop().time() + REUSE_SECONDS
         try:
             await conversation.work(self)
-            self.sender.in_groups = self.sender.in_groups and conversation.takes_groups
+            route.in_groups = route.in_groups and conversation.takes_groups
         finally:
             await conversation.quit()
-
-    # Letters for the conversation
 
     def next_nowait(self) -> _Handed | None:
         """The next letter, if one is handed over already."""
         if not self.ready:
-            self.refill()
             return None
         stretch, delivery = self.ready.popleft()
-        self.refill()
-        return self._handed(stretch, delivery)
+        template = self.sender.template(delivery.letter_id, stretch.lease)
+        sender, message = template.fill(delivery)
+        return _Handed(sender, delivery.address, message, self, stretch, delivery)
 
     async def next(self) -> _Handed | None:
         """The next letter; None when the line should be closed."""
-        loop = asyncio.get_running_loop()
+        loop, stop = asyncio.get_running_loop(), self.sender.stop
         until = min(loop.time() + IDLE_SECONDS, self.closes_at)
-        while not self.ready and loop.time() < until and not self._is_over:
+        while not self.ready and loop.time() < until and not stop.is_set() and self._is_wanted:
             await self._wait()
         return self.next_nowait()
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether the relay stands as many connections as this one makes."""
+        return self.place < self.route.limit
 
     def settle(self, handed: Envelope, outcome: Outcome) -> None:
         """Write down what became of a letter."""
         assert isinstance(handed, _Handed)  # noqa: S101 - we get back what we gave
-        self.sender.watch(outcome)
-        self.sender.listen(handed.stretch.lease, outcome)
-        self._settle(handed.stretch, handed.delivery, outcome)
+        self.sender.settle(handed, outcome)
 
-    def _settle(self, stretch: Stretch, delivery: Delivery, outcome: Outcome) -> None:
-        def written() -> None:
-            stretch.open -= 1
-            self.marked -= 1
-            self.refill()
+    def wake(self) -> None:
+        """Look whether there is something to send, or reason to hang up."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
 
-        self.sender.book.settle(Settled(stretch.lease, delivery, outcome), then=written)
-
-    def _handed(self, stretch: Stretch, delivery: Delivery) -> _Handed:
-        template = self.sender.template(delivery.letter_id, stretch.lease)
-        return _Handed(
-            sender=envelope_sender(self.sender.settings, delivery.id),
-            recipient=delivery.address,
-            message=template.message(
-                delivery=delivery.id,
-                recipient=delivery.recipient,
-                address=delivery.address,
-                name=delivery.name,
-            ),
-            stretch=stretch,
-            delivery=delivery,
-        )
+    async def _wait(self) -> None:
+        self.waiter = asyncio.get_running_loop().create_future()
+        await self.waiter
 
     def _hand_back(self, why: str) -> None:
         """What is handed over to us and will not be sent goes back, at no cost."""
         while self.ready:
-            self._settle(*self.ready.popleft(), Outcome("unreached", why))
-
-    # Hand-over
-
-    def refill(self) -> None:
-        """Ask for a few more letters, unless as many as may be in doubt are ours already."""
-        if (
-            self.is_asking
-            or self.marked > WINDOW - STEP
-            or self.sender.stop.is_set()
-            or self.sender.is_relay_broken
-        ):
-            return
-        dealt = self.lane.deal(STEP)
-        if dealt is None:
-            if self.ready or not self.lane.take():
-                return
-            dealt = self.lane.deal(STEP)
-            if dealt is None:
-                return
-        stretch, letters = dealt
-        self.is_asking = True
-        self.marked += len(letters)
-
-        def granted(handed: list[Delivery]) -> None:
-            self.is_asking = False
-            self.marked -= len(letters) - len(handed)
-            stretch.open -= len(letters) - len(handed)
-            self.ready.extend((stretch, delivery) for delivery in handed)
-            self.wake()
-            self.refill()
-
-        self.sender.book.hand_over(stretch.lease, letters, then=granted)
-
-    def wake(self) -> None:
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
-
-    @property
-    def _is_over(self) -> bool:
-        """Whether the sender stops, and nothing we asked for is still to come."""
-        return self.sender.stop.is_set() and not self.is_asking
-
-    async def _wait(self) -> bool:
-        """Wait for something to send, a poll at most; whether there is something."""
-        if not self.ready:
-            self.refill()
-            if self._is_over:
-                return False
-            self.waiter = asyncio.get_running_loop().create_future()
-            await self.waiter
-        return bool(self.ready)
+            stretch, delivery = self.ready.popleft()
+            unsent = _Handed("", delivery.address, b"", self, stretch, delivery)
+            self.sender.settle(unsent, Outcome("unreached", why))

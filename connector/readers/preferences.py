@@ -10,9 +10,11 @@ from connector import clock
 from connector.database import Connection, Database
 from connector.delivery import mailings
 from connector.delivery import store as ledger
-from connector.delivery.bounce import Inbound
 from connector.delivery.decision import Decision
 from connector.errors import NotFound, Refused
+from connector.inbound import bounces
+from connector.inbound import store as returns
+from connector.inbound.bounce import Inbound
 from connector.readers import erasure, store
 from connector.readers.subscriber import (
     Consent,
@@ -133,9 +135,7 @@ def export(db: Database, recipient: int) -> dict[str, Any]:
             "decisions": [
                 _decided(one) for one in ledger.decisions_to(connection, found.email_key)
             ],
-            "returned": [
-                _returned(one) for one in ledger.inbound_about(connection, found.email_key)
-            ],
+            "returned": [_returned(one) for one in returns.about(connection, found.email_key)],
             "suppression": _suppression(connection, found.email_key),
         }
 
@@ -150,6 +150,7 @@ def erase(db: Database, settings: Settings, recipient: int, now: int) -> None:
         if found is None:
             return
         mailings.forget(tx, found.email_key, now=now)
+        bounces.forget(tx, found.email_key)
         store.delete_askings_for(tx, found.email_key)
         store.delete(tx, found.id)
         erasure.record(tx, settings, found.email_key, now=now)

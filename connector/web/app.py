@@ -10,9 +10,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute, Route
 
 from connector.database import Database
-from connector.delivery import sns
-from connector.delivery.sns import Fetch, Topic
 from connector.errors import ConnectorError
+from connector.inbound import sns
+from connector.inbound.sns import Fetch, Topic
 from connector.settings import Settings
 from connector.web import account, hooks, public, refusals, site, tray
 from connector.web.cache import PageMemory

@@ -1,4 +1,4 @@
-"""Where mail providers report bounces and complaints: each proves who it is, or is turned away.
+"""Where mail providers report bounces, complaints and leaving: each proves who it is, or is turned away.
 
 What is refused is logged with the reason and changes nothing; what is told twice counts once.
 """
@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from connector import clock
-from connector.delivery import bounces, events, signatures
-from connector.delivery.sns import Topic
 from connector.errors import Refused, Unavailable
+from connector.inbound import bounces, events, signatures
+from connector.inbound.sns import Topic
+from connector.readers import preferences
 from connector.settings import Settings
 from connector.web.site import Site, site_of
 
@@ -54,9 +55,21 @@ def _receive(
     fields, identity = _proven(site.settings, topic, provider, headers, body, now=now)
     if fields is None:
         return
+
+    def leave(reader: int, how: str) -> None:
+        preferences.unsubscribe(
+            site.db, site.settings, reader, how=how, page="", client="", now=now
+        )
+
     for event in events.read(site.settings, provider, fields, identity=identity):
         bounces.record(
-            site.db, site.settings, event.report, digest=event.digest, source=provider, now=now
+            site.db,
+            site.settings,
+            event.report,
+            digest=event.digest,
+            source=provider,
+            leave=leave,
+            now=now,
         )
 
 

@@ -73,7 +73,7 @@ def test_status_counts_notices_that_wait(
 def test_status_forgets_a_relay_that_is_no_longer_ours(
     connector: Connector, db: Database, mailing: int
 ) -> None:
-    post_office.relay_failed(db, "old:25", why="It is gone.", failures=1, now=clock.now())
+    post_office.relay_broke(db, "old:25", why="It is gone.", now=clock.now())
 
     assert "It is gone." not in connector("status").out
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from connector import clock
+from connector.clock import DAY
 from connector.database import Database
 from connector.delivery import links
 from connector.readers import preferences, signup
@@ -19,11 +20,11 @@ from tests.cli import terminal
 from tests.cli.conftest import Connector
 from tests.cli.terminal import Said
 from tests.database import files
-from tests.delivery import returned
-from tests.delivery.returned import why
 from tests.fakes import imap
 from tests.fakes.certificates import certificate
 from tests.fakes.imap import Mailboxes
+from tests.inbound import returned
+from tests.inbound.returned import why
 
 TRY_AGAIN = 75  # sysexits.h, EX_TEMPFAIL
 
@@ -183,3 +184,15 @@ def test_whoever_sends_reads_the_mailbox_too(
     finally:
         process.terminate()
         assert process.wait(30) == 0
+
+
+def test_whoever_sends_forgets_old_reports_that_led_to_nothing(
+    db: Database, configured: Settings, connector: Connector
+) -> None:
+    long_ago = clock.now() - 400 * DAY
+    returned.receive(db, configured, b"Subject: old\n\n", now=long_ago)
+    returned.receive(db, configured, b"Subject: new\n\n", now=clock.now())
+
+    assert connector("work", "--until-done").code == 0
+
+    assert [row.detail for row in returned.recorded(db)] == ["new"]

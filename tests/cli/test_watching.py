@@ -69,7 +69,7 @@ def test_a_mailing_that_moves_says_how_far_how_fast_and_how_long(
 
 def test_what_is_beside_the_mailings_is_said(db: Database, configured: Settings, now: int) -> None:
     name = ledger.relay_name(configured)
-    ledger.relay_failed(db, name, why="The relay is away.", failures=1, now=now)
+    ledger.relay_broke(db, name, why="The relay is away.", now=now)
 
     said = Watch(db, configured).beside(now=now)
 

@@ -282,3 +282,19 @@ def test_a_sender_that_signed_out_is_not_attending(db: Database, now: int) -> No
     ledger.sign_out(db, "anna", now=now)
 
     assert not ledger.is_attended(db, now=now)
+
+
+def test_a_letter_marked_by_a_commit_we_know_nothing_of_may_still_be_sent(
+    db: Database, now: int
+) -> None:
+    post.mail(db, 3, now=now)
+    lease = post.take(db, now=now)
+    letters = ledger.due(db, lease, now=now)
+    post.hand_over(db, lease, letters[:2], now=now)
+
+    with db.write(durable=True) as tx:
+        granted = ledger.hand_over(
+            tx, lease, letters, worker="anna", in_doubt={letters[0].id}, now=now
+        )
+
+    assert granted == [letters[0], letters[2]]

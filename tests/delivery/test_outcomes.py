@@ -116,3 +116,59 @@ def test_an_answer_is_kept_as_one_printable_line(text: str) -> None:
 def test_421_is_goodbye() -> None:
     assert judge(421, "4.3.2 closing", stage="rcpt").is_goodbye
     assert not judge(450, "4.2.1 busy", stage="rcpt").is_goodbye
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "stage"),
+    [
+        (421, "4.7.28 Gmail has detected an unusual rate of unsolicited mail", "content"),
+        (421, "4.7.0 [TSS04] Messages temporarily deferred due to unexpected volume", "rcpt"),
+        (451, "4.7.650 The mail server has been temporarily rate limited", "rcpt"),
+        (451, "4.7.500 Server busy. Please try again later", "content"),
+        (450, "4.7.1 Too many messages from your network, slow down", "rcpt"),
+        (451, "4.4.5 congestion", "content"),
+        (421, "RP-001 your IP has exceeded the sending or message rate allowed", "content"),
+    ],
+)
+def test_a_provider_that_wants_fewer_letters_is_heard(code: int, text: str, stage: Stage) -> None:
+    assert judge(code, text, stage=stage).slows == "provider"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "stage"),
+    [
+        (454, "Throttling failure: Maximum sending rate exceeded.", "content"),
+        (421, "4.7.0 Too many connections", "mail"),
+        (450, "4.7.1 Error: too much mail from 192.0.2.1", "mail"),
+        (452, "4.3.2 Server busy", "content"),
+    ],
+)
+def test_a_relay_that_has_enough_from_us_is_heard(code: int, text: str, stage: Stage) -> None:
+    assert judge(code, text, stage=stage).slows == "relay"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "stage"),
+    [
+        (450, "4.7.1 <ada@example.org>: Recipient address rejected: Greylisted", "rcpt"),
+        (451, "4.7.0 graylisting in action, come back in 00:05:00", "rcpt"),
+        (450, "4.7.1 Client host rejected: cannot find your hostname", "rcpt"),
+        (450, "4.2.1 The user you are trying to contact is receiving mail too quickly", "rcpt"),
+        (452, "4.2.2 mailbox full", "rcpt"),
+        (421, "4.3.2 Service shutting down", "mail"),
+        (421, "4.4.2 timeout exceeded", "content"),
+        (421, "closing, too many messages in one session", "mail"),
+        (451, "4.3.0 later", "content"),
+        (550, "5.7.1 too many complaints", "rcpt"),
+        (250, "2.0.0 Ok, but do not send too much", "content"),
+    ],
+)
+def test_nobody_is_slowed_down_for_another_reason(code: int, text: str, stage: Stage) -> None:
+    assert judge(code, text, stage=stage).slows == ""
+
+
+def test_an_answer_can_say_which_relay_gave_it() -> None:
+    answer = judge(250, "2.0.0 Ok: queued as 4XyZ " + "x" * 600, stage="content")
+
+    assert answer.through("second").reply.endswith("xx [second]")
+    assert len(answer.through("second").reply) == 500

@@ -1,6 +1,7 @@
 """Connecting, securing the line, signing in; and what an operator reads when it does not work."""
 
 import asyncio
+import dataclasses
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -210,15 +211,21 @@ class TestTrouble:
         assert "hung up before we could speak" in why(fake)
 
 
+def hello_of(settings: Settings) -> str:
+    mail = dataclasses.replace(settings.mail, host="relay.example.org")
+    relayed = dataclasses.replace(settings, mail=mail)
+    return Relay.of(relayed, relayed.relays[0]).hello
+
+
 class TestTheNameWeGive:
     def test_it_is_the_sites(self, configured: Settings) -> None:
-        assert Relay.of(configured).hello == "letters.example.org"
+        assert hello_of(configured) == "letters.example.org"
 
     def test_a_site_on_this_machine_gives_the_senders_domain(self, root: Path) -> None:
         local = TOML.replace("https://letters.example.org", "http://127.0.0.1:8000")
         (root / "connector.toml").write_text(local, encoding="utf-8")
 
-        assert Relay.of(load(root, {})).hello == "letters.example.org"
+        assert hello_of(load(root, {})) == "letters.example.org"
 
     @pytest.mark.parametrize(
         ("name", "given"),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from connector.delivery import smtp
 from connector.delivery.outcome import Outcome
-from connector.delivery.smtp import Envelope, Patience
+from connector.delivery.pipelining import Envelope
+from connector.delivery.smtp import Patience
 from tests.fakes.smtp import HANG_UP, SILENCE, FakeRelay
 
 QUICK = Patience(connect=5, mail=5, rcpt=5, data=5, content=5, group=0.2)

@@ -3,14 +3,11 @@
 import pytest
 
 from connector import clock
-from connector.database import Database
 from connector.delivery import mailings
 from connector.delivery.alarm import Alarm
 from connector.delivery.outcome import Outcome, judge
-from connector.settings import Settings
 from tests.delivery import post
-from tests.delivery.test_sending_letters import send
-from tests.fakes.smtp import FakeRelay
+from tests.delivery.sending import Office
 
 SENT = Outcome("sent", "250 ok")
 NOBODY = judge(550, "5.1.1 No such user", stage="rcpt")
@@ -48,30 +45,27 @@ def test_what_may_still_arrive_is_not_counted(outcome: Outcome) -> None:
     assert not any(alarm.hear(outcome) for _ in range(500))
 
 
-def test_the_mailing_is_paused_with_the_relays_own_words(
-    db: Database, configured: Settings
-) -> None:
-    fake = FakeRelay()
-    fake.answer("CONTENT", "550 5.7.26 Unauthenticated email is not accepted")
-    mailing = post.mail(db, 300, now=clock.now())
+def test_the_mailing_is_paused_with_the_relays_own_words(office: Office) -> None:
+    office.fake.answer("CONTENT", "550 5.7.26 Unauthenticated email is not accepted")
+    mailing = post.mail(office.db, 300, now=clock.now())
 
-    send(db, configured, fake)
+    office.send()
 
-    assert mailings.state_of(post.look(db, mailing)) == "paused"
-    assert "550 5.7.26 Unauthenticated" in post.look(db, mailing).why
-    assert post.counts(db, mailing)["queued"] > 200
+    paused = post.look(office.db, mailing)
+    assert mailings.state_of(paused) == "paused"
+    assert "550 5.7.26 Unauthenticated" in paused.why
+    assert post.counts(office.db, mailing)["queued"] > 200
 
 
-def test_a_mailing_that_goes_on_is_listened_to_anew(db: Database, configured: Settings) -> None:
-    fake = FakeRelay()
-    fake.answer("CONTENT", "550 5.7.1 Not now", times=5)
-    mailing = post.mail(db, 60, now=clock.now())
-    send(db, configured, fake, connections=1)
-    mailings.resume(db, mailing, now=clock.now())
+def test_a_mailing_that_goes_on_is_listened_to_anew(office: Office) -> None:
+    office.fake.answer("CONTENT", "550 5.7.1 Not now", times=5)
+    mailing = post.mail(office.db, 60, now=clock.now())
+    office.send(connections=1)
+    mailings.resume(office.db, mailing, now=clock.now())
 
-    fake.obey()
-    send(db, configured, fake, connections=1)
+    office.fake.obey()
+    office.send(connections=1)
 
-    counts = post.counts(db, mailing)
+    counts = post.counts(office.db, mailing)
     assert counts["sent"] + counts["refused"] == 60
     assert counts["refused"] <= 5

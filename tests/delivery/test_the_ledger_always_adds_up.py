@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,6 +47,7 @@ class Ledger(RuleBasedStateMachine):
         self.db = database.open(url or f"sqlite:///{Path(folder) / 'subscribers.db'}")
         self.at_the_end.callback(self.db.close)
         self.now = NOW
+        self.boots = 0
         self.mailing = post.mail(self.db, AUDIENCE, now=NOW)
         self.accepted: Counter[int] = Counter()
         self.in_doubt: set[int] = set()
@@ -100,6 +102,21 @@ class Ledger(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 4000))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds * SECOND
+
+    @rule(seconds=st.sampled_from((60, 3600, 86_400)), is_back=st.booleans())
+    def the_clock_is_set(self, seconds: int, *, is_back: bool) -> None:
+        self.now += (-seconds if is_back else seconds) * SECOND
+
+    @rule()
+    def the_machine_comes_back_after_a_loss_of_power(self) -> None:
+        self.boots += 1
+        self.db.boot = f"boot {self.boots}"  # type: ignore[misc]
+
+    @rule(what=st.sampled_from((mailings.pause, mailings.resume)))
+    def the_author_pauses_or_goes_on(self, what: Callable[..., object]) -> None:
+        why = {"why": "a mistake"} if what is mailings.pause else {}
+        with contextlib.suppress(Refused):
+            what(self.db, self.mailing, now=self.now, **why)
 
     @rule(reader=st.integers(1, AUDIENCE))
     def unsubscribe(self, reader: int) -> None:

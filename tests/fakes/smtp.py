@@ -5,7 +5,7 @@ import base64
 import contextlib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -20,7 +20,18 @@ HANG_UP = "hang up"  # close the line and say nothing; the letter is not kept
 TAKE_AND_HANG_UP = "take and hang up"  # keep the letter, then close the line and say nothing
 SILENCE = "silence"  # never answer
 
-Step = Literal["GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT", "RSET"]
+# BODY is in the middle of the content, CONTENT after its final dot.
+Step = Literal[
+    "GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BODY", "CONTENT", "RSET"
+]
+# How replies leave: one at a time; all that are due in one packet; in packets of one byte; or
+# a byte and then nothing for a while, as a tarpit does.
+Manner = Literal["whole", "merged", "split", "tarpit"]
+TARPIT_SECONDS = 0.4
+MERGING_SECONDS = 0.005
+# What becomes of commands that come before the last was answered: obeyed as RFC 2920 has it,
+# or, by a relay that does not mean its PIPELINING, lost or a reason to hang up.
+Hearing = Literal["all", "one at a time", "none out of turn"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,10 @@ class FakeRelay:
     users: dict[str, str] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     is_implicit: bool = False
+    manner: Manner = "whole"
+    hearing: Hearing = "all"
     received: list[Received] = field(default_factory=list)
+    attempted: list[Received] = field(default_factory=list)  # came whole, whatever was answered
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     _rules: list[_Rule] = field(default_factory=list)
@@ -96,6 +110,15 @@ class FakeRelay:
     def recipients(self) -> list[str]:
         return [letter.recipient for letter in self.received]
 
+    @contextlib.asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Cut every line, and let nobody in until the end of this."""
+        await self.__aexit__(None, None, None)
+        try:
+            yield
+        finally:
+            await self.__aenter__()
+
     async def __aenter__(self) -> Self:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = await asyncio.start_server(
@@ -115,9 +138,14 @@ class FakeRelay:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
-        for task in self._tasks:
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cut every line."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextlib.contextmanager
     def in_thread(self) -> Iterator[Self]:
@@ -175,16 +203,25 @@ class _Session:
         self.mail = ""
         self.rcpts: list[str] = []
         self.is_over = False
+        self.held = b""
 
     async def run(self) -> None:
         await self.reply("GREETING", "220 relay.example.net ESMTP")
         while not self.is_over:
-            line = await self.reader.readline()
+            line = await self.listen()
             if not line:
                 return
             command = line.decode().removesuffix("\r\n")
             self.fake.commands.append(command)
             await self.obey(command)
+        self.let_go()
+
+    async def listen(self) -> bytes:
+        """The next command, as far as this relay hears it; empty at the end."""
+        if self.fake.hearing == "all":
+            return await self.reader.readline()
+        line, _, rest = (await self.reader.read(LARGEST)).partition(b"\r\n")
+        return b"" if rest and self.fake.hearing == "none out of turn" else line
 
     async def obey(self, command: str) -> None:
         steps = {
@@ -259,6 +296,9 @@ class _Session:
         if not await self.reply("DATA", told, to=to):
             return
         wire = await self.reader.readuntil(b"\r\n")
+        if self.fake._scripted("BODY", to) == HANG_UP:
+            self.is_over = True
+            return
         if wire == b".\r\n":  # nothing at all, from a client that has nobody to send to
             await self.reply("CONTENT", "554 5.5.1 no valid recipients", to=to)
             self.forget_quietly()
@@ -268,6 +308,7 @@ class _Session:
             self.mail, tuple(self.rcpts), wire, self.hello, self.user, is_tls=self.is_tls
         )
         self.mail, self.rcpts = "", []
+        self.fake.attempted.append(letter)
         scripted = self.fake._scripted("CONTENT", to) or "250 2.0.0 queued"
         if scripted.startswith("250") or scripted == TAKE_AND_HANG_UP:
             self.fake.received.append(letter)
@@ -285,6 +326,23 @@ class _Session:
         if answer in (HANG_UP, TAKE_AND_HANG_UP):
             self.is_over = True
             return
-        self.writer.write(answer.encode() + b"\r\n")
-        await self.writer.drain()
+        await self.put(answer.encode() + b"\r\n")
         self.is_over = self.is_over or answer.startswith("421")
+
+    async def put(self, reply: bytes) -> None:
+        """Let a reply go out in the relay's manner."""
+        if self.fake.manner == "merged":
+            if not self.held:
+                asyncio.get_running_loop().call_later(MERGING_SECONDS, self.let_go)
+            self.held += reply
+            return
+        at_once = len(reply) if self.fake.manner == "whole" else 1
+        for start in range(0, len(reply), at_once):
+            self.writer.write(reply[start : start + at_once])
+            await self.writer.drain()
+            if at_once == 1:
+                await asyncio.sleep(TARPIT_SECONDS if self.fake.manner == "tarpit" else 0)
+
+    def let_go(self) -> None:
+        self.writer.write(self.held)
+        self.held = b""

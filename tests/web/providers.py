@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from connector.clock import SECOND, moment
-from connector.delivery.signatures import AMAZONS
-from connector.delivery.sns import signed_text
+from connector.inbound.signatures import AMAZONS
+from connector.inbound.sns import signed_text
 from connector.settings import Hooks
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:bounces"
@@ -206,6 +206,52 @@ def resend_bounced(address: str, event: str = "email.bounced") -> Any:
     }
 
 
+def ses_left(address: str, **preferences: Any) -> Any:
+    """https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html"""
+    return {
+        "eventType": "Subscription",
+        "mail": {"source": "ines@letters.example.org", "destination": [address]},
+        "subscription": {
+            "contactList": "letters",
+            "timestamp": "2026-09-21T14:13:20.910Z",
+            "source": "UnsubscribeHeader",
+            "newTopicPreferences": preferences or {"unsubscribeAll": True},
+            "oldTopicPreferences": {"unsubscribeAll": False},
+        },
+    }
+
+
+def postmark_changed(address: str, **values: Any) -> Any:
+    return {
+        "RecordType": "SubscriptionChange",
+        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
+        "ServerID": 123456,
+        "MessageStream": "broadcast",
+        "ChangedAt": "2026-09-21T14:13:20.416071Z",
+        "Recipient": address,
+        "Origin": "Recipient",
+        "SuppressSending": True,
+        "SuppressionReason": "ManualSuppression",
+        "Tag": None,
+        "Metadata": {},
+        **values,
+    }
+
+
+def resend_contact(address: str, *, unsubscribed: bool = True) -> Any:
+    return {
+        "type": "contact.updated",
+        "created_at": "2026-09-21T14:13:20.126Z",
+        "data": {
+            "id": "e169aa45-1ecf-4183-9955-b1499d5701d3",
+            "audience_id": "78261eea-8f8b-4381-83c6-79fa7120f1cf",
+            "email": address,
+            "first_name": "Reader",
+            "unsubscribed": unsubscribed,
+        },
+    }
+
+
 # How they prove it
 
 
@@ -239,8 +285,8 @@ def postmark(event: Any, *, password: str = POSTMARK) -> Post:
     return Post("/hooks/postmark", {"authorization": f"Basic {basic}"}, json.dumps(event).encode())
 
 
-def mailgun(event: Any, *, now: int, key: str = MAILGUN) -> Post:
-    token, timestamp = "651869375b9df3c98fc15c4889b102119add", str(now // SECOND)
+def mailgun(event: Any, *, now: int, key: str = MAILGUN, number: int = 1) -> Post:
+    token, timestamp = f"651869375b9df3c98fc15c4889b102119add{number}", str(now // SECOND)
     signature = hmac.new(key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
     proof = {"timestamp": timestamp, "token": token, "signature": signature}
     return Post(

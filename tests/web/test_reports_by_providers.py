@@ -14,8 +14,8 @@ from connector.database import Database
 from connector.errors import DatabaseUnavailable, Unavailable
 from connector.settings import Hooks, Settings
 from connector.web.app import create_app
-from tests.delivery import returned
-from tests.delivery.returned import Sent, recorded, why
+from tests.inbound import returned
+from tests.inbound.returned import Sent, recorded, why
 from tests.web import looking, providers
 from tests.web.conftest import Clock
 from tests.web.providers import Post

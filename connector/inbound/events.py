@@ -1,4 +1,4 @@
-"""What mail providers report, read: each one's own words for bounces and complaints.
+"""What mail providers report, read: each one's own words for bounces, complaints and leaving.
 
 It trusts whoever calls it to know who spoke; events of no interest, such as a letter that
 arrived, are left out.
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import parseaddr
 from typing import Any, NamedTuple
 
-from connector.delivery.bounce import Kind, Report, is_permanent
-from connector.delivery.report import claims_in, code_in, delivery_in
 from connector.errors import Refused
+from connector.inbound.bounce import Kind, Report, is_permanent
+from connector.inbound.report import claims_in, code_in, delivery_in
 from connector.settings import Settings
 
 Fields = Mapping[str, Any]
@@ -120,9 +120,21 @@ def _ses(event: Fields, identity: str) -> Iterator[_Said]:
         if feedback not in ("not-spam", "auth-failure"):
             for at, one in enumerate(complaint["complainedRecipients"]):
                 yield _Said(f"{identity}:{at}", "complaint", one["emailAddress"], detail=feedback)
+    elif kind == "Subscription" and _leaves_ses(event["subscription"]["newTopicPreferences"]):
+        for at, address in enumerate(event["mail"]["destination"]):
+            source = str(event["subscription"].get("source") or "unsubscribed")
+            yield _Said(f"{identity}:{at}", "unsubscribe", str(address), detail=source)
+
+
+def _leaves_ses(preferences: Fields) -> bool:
+    """Whether nothing is left that a reader gets, among the topics of SES' own lists."""
+    topics = preferences.get("topicSubscriptionStatus") or []
+    left = [one["subscriptionStatus"] == "OptOut" for one in topics]
+    return preferences.get("unsubscribeAll") is True or (bool(left) and all(left))
 
 
 # Postmark: https://postmarkapp.com/developer/webhooks/bounce-webhook
+# and https://postmarkapp.com/developer/webhooks/subscription-change-webhook
 
 POSTMARK_TYPES: dict[str, tuple[str, bool]] = {
     "HardBounce": ("", True),
@@ -142,7 +154,9 @@ def _postmark(event: Fields, _identity: str) -> Iterator[_Said]:
     record = event["RecordType"]
     identity = f"{record}:{event.get('ID')}"
     detail = str(event.get("Details") or event.get("Description") or "")
-    if record == "SpamComplaint":
+    if record == "SubscriptionChange":
+        yield from _changed_at_postmark(event)
+    elif record == "SpamComplaint":
         yield _Said(identity, "complaint", event["Email"], detail=detail)
     elif record == "Bounce" and event["Type"] in POSTMARK_TYPES:
         status, permanent = POSTMARK_TYPES[event["Type"]]
@@ -156,6 +170,14 @@ def _postmark(event: Fields, _identity: str) -> Iterator[_Said]:
         )
 
 
+def _changed_at_postmark(event: Fields) -> Iterator[_Said]:
+    """Only a reader's own wish to leave: the rest is told by other events, or is not theirs."""
+    is_wish = event["SuppressionReason"] == "ManualSuppression" and event["Origin"] == "Recipient"
+    if event["SuppressSending"] is True and is_wish:
+        identity = f"SubscriptionChange:{event['Recipient']}:{event['ChangedAt']}"
+        yield _Said(identity, "unsubscribe", event["Recipient"], detail="unsubscribed")
+
+
 # Mailgun: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads
 
 
@@ -164,7 +186,9 @@ def _mailgun(event: Fields, identity: str) -> Iterator[_Said]:
     address = str(found.get("recipient", ""))
     if found["event"] == "complained" or found.get("reason") == "suppress-complaint":
         yield _Said(identity, "complaint", address, detail="complained")
-    elif found["event"] == "failed" and found.get("reason") != "suppress-unsubscribe":
+    elif found["event"] == "unsubscribed" or found.get("reason") == "suppress-unsubscribe":
+        yield _Said(identity, "unsubscribe", address, detail="unsubscribed")
+    elif found["event"] == "failed":
         status = found.get("delivery-status") or {}
         words = str(status.get("message") or status.get("description") or found.get("reason", ""))
         is_final = found.get("severity") == "permanent"
@@ -187,6 +211,7 @@ SENDGRID_DROPPED: dict[str, Kind] = {
     "Bounced Address": "bounce",
     "Invalid": "bounce",
     "Spam Reporting Address": "complaint",
+    "Unsubscribed Address": "unsubscribe",
 }
 
 
@@ -195,6 +220,8 @@ def _sendgrid(event: Fields, _identity: str) -> Iterator[_Said]:
     reason = str(event.get("reason") or "")
     if event["event"] == "spamreport":
         yield _Said(identity, "complaint", address, detail="spamreport")
+    elif event["event"] in ("unsubscribe", "group_unsubscribe"):
+        yield _Said(identity, "unsubscribe", address, detail=event["event"])
     elif event["event"] == "dropped" and reason in SENDGRID_DROPPED:
         yield _Said(identity, SENDGRID_DROPPED[reason], address, detail=reason, permanent=True)
     elif event["event"] == "bounce":
@@ -218,6 +245,7 @@ BREVO_EVENTS: dict[str, tuple[Kind, bool]] = {
     "soft_bounce": ("bounce", False),
     "spam": ("complaint", False),
     "complaint": ("complaint", False),
+    "unsubscribed": ("unsubscribe", False),
 }
 
 
@@ -236,11 +264,14 @@ def _brevo(event: Fields, _identity: str) -> Iterator[_Said]:
 
 
 # Resend: https://resend.com/docs/webhooks/emails/bounced
+# and https://resend.com/changelog/new-contact-webhooks
 
 
 def _resend(event: Fields, identity: str) -> Iterator[_Said]:
     kinds: dict[str, Kind] = {"email.bounced": "bounce", "email.complained": "complaint"}
     kind = kinds.get(event["type"])
+    if event["type"] == "contact.updated" and event["data"]["unsubscribed"] is True:
+        yield _Said(identity, "unsubscribe", str(event["data"]["email"]), detail="unsubscribed")
     if kind is None:
         return
     bounce = event["data"].get("bounce") or {}

@@ -4,9 +4,11 @@ import base64
 from dataclasses import dataclass
 
 from connector.database import Database
-from connector.delivery import bounces, ledger, mime, store
-from connector.delivery.bounce import Inbound, Received
+from connector.delivery import ledger, mailings, mime
+from connector.delivery import store as letters_of
 from connector.delivery.outcome import Outcome
+from connector.inbound import bounces, store
+from connector.inbound.bounce import Inbound, Received
 from connector.settings import Settings
 from tests.delivery import post
 
@@ -29,7 +31,7 @@ def letter(
     mailing = post.mail(db, people, now=now, once=once)
     lease = post.take(db, now=now)
     with db.read() as connection:
-        letters = store.due(connection, lease, now=now)
+        letters = letters_of.due(connection, lease, now=now)
     handed = post.hand_over(db, lease, letters, now=now)
     post.settle(db, lease, handed, Outcome("sent", "250 ok"), now=now)
     ledger.release(db, lease, worker="anna", now=now)
@@ -354,13 +356,19 @@ I am away until Monday.
 def receive(
     db: Database, settings: Settings, raw: bytes, *, now: int, recipient: str = ""
 ) -> Received:
-    return bounces.receive(db, settings, raw, recipient=recipient, source="test", now=now)
+    return bounces.receive(
+        db, settings, raw, recipient=recipient, source="test", leave=nobody_leaves, now=now
+    )
+
+
+def nobody_leaves(_reader: int, _how: str) -> None:
+    pass
 
 
 def why(db: Database, address: str = "reader1@example.org") -> str:
     """Why an address is not written to any more; empty when it is."""
     with db.read() as connection:
-        found = store.suppression(connection, address)
+        found = mailings.suppression(connection, address)
     return found.why if found else ""
 
 

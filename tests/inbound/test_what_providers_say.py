@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.delivery import events, sns
 from connector.errors import Refused, Unavailable
-from tests.delivery.test_letters_that_come_back import PUBLICATION
+from connector.inbound import events, sns
+from tests.inbound.test_letters_that_come_back import PUBLICATION
 from tests.web import providers
 
 ADDRESS = "reader1@example.org"

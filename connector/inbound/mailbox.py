@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from connector.clock import MINUTE
-from connector.delivery.report import LARGEST
 from connector.errors import ConnectorError, Unavailable
+from connector.inbound.report import LARGEST
 from connector.settings import Inbound
 
 log = logging.getLogger(__name__)

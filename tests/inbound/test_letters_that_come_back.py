@@ -2,7 +2,10 @@
 
 import logging
 import tempfile
+import tracemalloc
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,11 +14,13 @@ from hypothesis import strategies as st
 
 from connector.clock import DAY
 from connector.database import Database
-from connector.delivery import bounces, links, mailings, mime, report, store
+from connector.delivery import links, mailings, mime
+from connector.inbound import bounces, report, store
 from connector.settings import Settings, load
 from tests.conftest import TOML
-from tests.delivery import post, returned
-from tests.delivery.returned import Sent, receive, recorded, why
+from tests.delivery import post
+from tests.inbound import returned
+from tests.inbound.returned import Sent, receive, recorded, why
 
 
 def publication() -> Settings:
@@ -236,6 +241,7 @@ def test_a_bounce_about_somebody_erased_is_about_nobody(
 ) -> None:
     with db.write() as tx:
         mailings.forget(tx, sent.address, now=now)
+        bounces.forget(tx, sent.address)
 
     received = receive(db, configured, returned.report(sent), now=now)
 
@@ -252,6 +258,7 @@ def test_erasing_takes_the_address_out_of_what_came_back(
 
     with db.write() as tx:
         mailings.forget(tx, sent.address, now=now)
+        bounces.forget(tx, sent.address)
 
     with db.read() as connection:
         everything = repr(connection.rows("SELECT * FROM inbound")) + repr(
@@ -268,9 +275,10 @@ def test_erasing_takes_away_what_somebody_wrote_to_us(
 
     with db.write() as tx:
         mailings.forget(tx, sent.address, now=now)
+        bounces.forget(tx, sent.address)
 
     with db.read() as connection:
-        assert store.kept_inbound(connection, limit=10) == []
+        assert store.kept(connection, limit=10) == []
     assert "reader1" not in repr(recorded(db))
 
 
@@ -409,36 +417,37 @@ def test_a_letter_by_a_person_is_kept(
 
     assert (received.kind, received.effect) == ("unreadable", "kept")
     with db.read() as connection:
-        [kept] = store.kept_inbound(connection, limit=10)
+        [kept] = store.kept(connection, limit=10)
     assert kept.detail == "A question about the bench"
 
 
 def test_a_mail_to_the_unsubscribe_address_asks_for_one_reader(
     db: Database, configured: Settings, now: int
 ) -> None:
-    left: list[int] = []
+    left: list[tuple[int, str]] = []
     raw = (
         f"From: x@example.com\nSubject: unsubscribe {links.token(configured, 'unsubscribe', 7)}\n\n"
     )
 
     received = bounces.receive(
-        db, configured, raw.encode(), source="test", leave=left.append, now=now
+        db,
+        configured,
+        raw.encode(),
+        source="test",
+        leave=lambda *wish: left.append(wish),
+        now=now,
     )
 
     assert (received.kind, received.effect) == ("unsubscribe", "unsubscribed")
-    assert left == [7]
+    assert left == [(7, "mail")]
 
 
 def test_a_forged_request_to_unsubscribe_is_kept_and_stops_nobody(
     db: Database, configured: Settings, now: int
 ) -> None:
-    left: list[int] = []
     raw = b"From: x@example.com\nSubject: unsubscribe 7.AAAAAAAAAAAAAAAAAAAAAA\n\n"
 
-    received = bounces.receive(db, configured, raw, source="test", leave=left.append, now=now)
-
-    assert received.effect == "kept"
-    assert left == []
+    assert receive(db, configured, raw, now=now).effect == "kept"
 
 
 # Hostile mail
@@ -459,6 +468,32 @@ def test_a_bounce_of_twenty_megabytes_is_refused_with_a_reason(
     with db.read() as connection:
         kept = connection.value("SELECT length(raw) FROM inbound")
     assert kept < 70_000
+
+
+def test_a_large_message_is_not_copied(
+    db: Database, configured: Settings, sent: Sent, now: int
+) -> None:
+    raw = returned.report(sent) + b"x" * 20_000_000
+    tracemalloc.start()
+    try:
+        receive(db, configured, raw, now=now)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
+
+
+def test_the_same_bounce_from_two_doors_at_once_counts_once(
+    db: Database, configured: Settings, sent: Sent, now: int
+) -> None:
+    raw = returned.report(sent, status="4.2.2", diagnostic="smtp; 452 4.2.2 mailbox full")
+
+    with ThreadPoolExecutor(8) as doors:
+        taken = list(doors.map(lambda _: receive(db, configured, raw, now=now).effect, range(32)))
+
+    assert Counter(taken) == {"scored": 1, "repeated": 31}
+    assert len(recorded(db)) == 1
 
 
 def nested(depth: int) -> bytes:
@@ -556,11 +591,11 @@ def test_a_damaged_bounce_still_names_no_other_letter(raw: bytes, at: int) -> No
 def test_only_the_newest_unreadable_messages_are_kept(
     db: Database, configured: Settings, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.delivery.bounces.KEEP", 3)
+    monkeypatch.setattr("connector.inbound.bounces.KEEP", 3)
 
     for number in range(5):
         receive(db, configured, f"Subject: {number}\n\nhello".encode(), now=now)
 
     with db.read() as connection:
-        assert [one.detail for one in store.kept_inbound(connection, limit=10)] == ["4", "3", "2"]
+        assert [one.detail for one in store.kept(connection, limit=10)] == ["4", "3", "2"]
     assert len(recorded(db)) == 5

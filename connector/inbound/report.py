@@ -4,6 +4,7 @@ Whatever comes in, `read` answers with a Report and never raises; it looks at a 
 of a message, opens nothing and answers nobody.
 """
 
+import contextlib
 import email.parser
 import logging
 import re
@@ -15,10 +16,10 @@ from email.utils import parseaddr
 from typing import TypeAlias
 
 from connector.delivery import links
-from connector.delivery.bounce import Claim, Report, is_permanent
 from connector.delivery.mime import read_verp
 from connector.delivery.outcome import printable
 from connector.errors import InvalidLink
+from connector.inbound.bounce import Claim, Report, is_permanent
 from connector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ _VERP = re.compile(
 _MESSAGE_ID = re.compile(rb"(?<![\w.+-])(\d{1,19})\.([A-Za-z0-9_-]{16,22})@[A-Za-z0-9]")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _UNSUBSCRIBE = re.compile(r"\bunsubscribe\b[\s:]+(\d{1,19}\.[A-Za-z0-9_-]+)", re.IGNORECASE)
+_WISH = re.compile(r"unsubscribe\b", re.IGNORECASE)
 # Each paragraph of a bounce by qmail: an address, then why (cr.yp.to/proto/qsbmf.txt).
 _QMAIL = re.compile(r"^<[^<>\s]{1,320}>:[ \t]*\n((?:[^\n]+\n)+)", re.MULTILINE)
 _REPLY = re.compile(r"\b[45]\d\d[ -]")
@@ -167,15 +169,16 @@ def _fields(part: Mail) -> Mail:
 
 
 def _unsubscribe(settings: Settings, message: Mail) -> Report | None:
-    """A mail to the address in List-Unsubscribe: the token in its subject says who and proves it."""
-    found = _UNSUBSCRIBE.search(_subject(message))
-    if not found:
-        return None
-    try:
-        recipient = links.recipient_of(settings, "unsubscribe", found[1])
-    except (InvalidLink, ValueError):
-        return None
-    return Report("unsubscribe", recipient=recipient, detail="asked by mail")
+    """A mail to the address in List-Unsubscribe: the token in its subject says who and proves it.
+
+    Without a good one it is for a person to read, even if a machine wrote it.
+    """
+    subject = _subject(message)
+    if found := _UNSUBSCRIBE.search(subject):
+        with contextlib.suppress(InvalidLink, ValueError):
+            recipient = links.recipient_of(settings, "unsubscribe", found[1])
+            return Report("unsubscribe", recipient=recipient, detail="asked by mail")
+    return _letter(message) if _WISH.match(subject) else None
 
 
 def _by_qmail(parts: list[Mail]) -> Report | None:

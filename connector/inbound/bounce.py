@@ -15,6 +15,8 @@ Effect = Literal[
     "suppressed", "scored", "unsubscribed", "ignored", "repeated", "unproven", "unknown", "kept"
 ]
 
+Level = Literal["high", "too high"]
+
 # Mailman's model: a point a day, forgotten after a quiet week, and five are enough.
 ENOUGH = 5
 QUIET_DAYS = 7
@@ -33,7 +35,7 @@ class Report:
     """What one message, or one event of a provider, says.
 
     `delivery` is proven; `claims` are not. `address` is filled in only when whoever told us
-    proved who they are. `recipient` is who asks to be unsubscribed, proven too. `author` is
+    proved who they are. `recipient` is who asks by mail to be unsubscribed, proven too. `author` is
     whoever claims to have written, so that what we keep can be found when they are erased.
     """
 
@@ -58,11 +60,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Bounced:
-    """The delivery a report is about; the key is empty once its reader was erased."""
+    """The delivery a report is about; key and recipient are empty once its reader was erased."""
 
     id: int
     mailing_id: int
     address_key: str
+    recipient: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ import pytest
 
 from connector.clock import MINUTE
 from connector.database import Database
-from connector.delivery import mailbox, report
-from connector.delivery.mailbox import Take, Watch
 from connector.errors import DatabaseUnavailable, Unavailable
+from connector.inbound import mailbox, report
+from connector.inbound.mailbox import Take, Watch
 from connector.settings import Inbound, Settings
 from tests import waiting
-from tests.delivery import returned
-from tests.delivery.returned import why
 from tests.fakes import imap
 from tests.fakes.certificates import certificate
 from tests.fakes.imap import Mailboxes
+from tests.inbound import returned
+from tests.inbound.returned import why
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.delivery import signatures
 from connector.errors import Refused, Unavailable
+from connector.inbound import signatures
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 
 from connector import clock
 from connector.database import Database
-from connector.delivery import bounces
-from connector.delivery.bounces import Leave
 from connector.delivery.reception import Arrived, Reception
 from connector.errors import ConnectorError, Refused
+from connector.inbound import bounces, report
+from connector.inbound.bounces import Leave
 from connector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ UNIX = "unix:"
 
 @asynccontextmanager
 async def listening(
-    db: Database, settings: Settings, where: str, *, leave: Leave | None = None
+    db: Database, settings: Settings, where: str, *, leave: Leave
 ) -> AsyncIterator[str]:
     """Take messages in at `HOST:PORT` or `unix:/path` for as long as the block runs.
 
@@ -56,7 +56,12 @@ async def listening(
         ]
 
     reception = Reception(
-        take, name=settings.host or "localhost", greeting="tell me what came back", speech="lmtp"
+        take,
+        name=settings.host or "localhost",
+        greeting="tell me what came back",
+        speech="lmtp",
+        # Even when every other dot is only there for the journey, what is left is too large to read.
+        keep=2 * report.LARGEST,
     )
     server = await _open(reception, where)
     try:

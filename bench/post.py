@@ -1,0 +1,159 @@
+"""A publication that is only there to be measured: its settings, its letter, its queue.
+
+Everybody in it is invented; the letters are personal as an issue's are.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.frame import Run, begin, child, result
+from connector import database, settings
+from connector.clock import now as clock_now
+from connector.database import Database
+from connector.delivery import dkim, mailings
+from connector.delivery.letter import Letter
+
+TOML = """
+[publication]
+title = "Bench"
+author = "Bench"
+email = "bench@letters.example.org"
+url = "https://letters.example.org"
+
+[mail]
+host = "127.0.0.1"
+port = {port}
+security = "none"
+connections = {connections}
+"""
+SIGNED = """
+[dkim]
+selector = "bench"
+"""
+PEOPLE = """
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
+    SELECT i AS recipient, 'reader' || i || '@example.org' AS address,
+           'reader' || i || '@example.org' AS address_key, 'Reader ' || i AS name,
+           'everyone' AS audience
+      FROM n
+"""
+LINE = "A line of an essay about benches, ballots and boats, as long as they are.\n"
+# Header, boundaries, greeting and links of a letter, beside its lines.
+AROUND = 1_500
+
+
+@contextmanager
+def publication(port: int, *, connections: int, is_signed: bool = False) -> Iterator[Path]:
+    """A publication in a folder of its own whose relay is on this machine, at `port`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text = TOML.format(port=port, connections=connections)
+        (folder / "connector.toml").write_text(
+            text + (SIGNED if is_signed else ""), encoding="utf-8"
+        )
+        if is_signed:
+            (folder / "dkim.pem").write_bytes(dkim.new_key("rsa"))
+            (folder / "dkim.pem").chmod(0o600)
+        yield folder
+
+
+def essay(kilobytes: int) -> Letter:
+    """A letter that is about so long when it leaves, half of it text and half html."""
+    wire = len(LINE) + 1
+    body = LINE * max(1, round((kilobytes * 1000 - AROUND) / wire / 2))
+    return Letter(
+        subject="The bench nobody owned",
+        sender="bench@letters.example.org",
+        sender_name="Bench",
+        reply_to="",
+        text=f"Dear [[name]],\n\n{body}\n[[unsubscribe]]\n",
+        html=f"<p>Dear [[name]],</p><p>{body}</p><a href='[[unsubscribe]]'>Unsubscribe</a>",
+    )
+
+
+def queue(folder: Path, *, letters: int, kilobytes: int) -> None:
+    """Freeze a mailing of so many letters in a publication's database."""
+    db = opened(folder)
+    queue_in(db, letters=letters, kilobytes=kilobytes)
+    db.close()
+
+
+def queue_in(db: Database, *, letters: int, kilobytes: int) -> int:
+    """Freeze a mailing of so many letters; its id."""
+    now = clock_now()
+    with db.write(durable=True) as tx:
+        mailing = mailings.announce(
+            tx,
+            {"everyone": essay(kilobytes)},
+            about="bench",
+            once="issue:bench",
+            starts_at=now,
+            now=now,
+        )
+        assert mailing is not None
+        mailings.freeze(tx, mailing, audience=PEOPLE, values={"count": letters}, now=now)
+    return mailing
+
+
+def opened(folder: Path) -> Database:
+    return database.open(settings.load(folder, {}).database)
+
+
+def sent(folder: Path) -> tuple[int, int]:
+    """How many letters the ledger says are sent, and when the last of them was written down."""
+    db = opened(folder)
+    with db.read() as connection:
+        letters = connection.value("SELECT count(*) FROM deliveries WHERE state = 'sent'")
+        last = connection.value("SELECT max(settled_at) FROM deliveries WHERE state = 'sent'")
+    db.close()
+    return letters, last or 0
+
+
+def send(folder: Path, *, letters: int, senders: int = 1) -> Run:
+    """Let `senders` processes send what is queued in a publication.
+
+    From the moment they are told to begin until the last letter is durably written down as sent.
+    """
+    if senders == 1:
+        with child("sender", folder) as one:
+            begin(one)
+            found = [result(one)]
+    else:
+        with child("sender", folder) as one, child("sender", folder) as other:
+            begin(one, other)
+            found = [result(one), result(other)]
+    many, last = sent(folder)
+    assert many == letters, f"{many} of {letters} letters were sent"
+    return Run(
+        letters=many,
+        seconds=(last - min(one["began"] for one in found)) / 1000,
+        processor=sum(one["processor"] for one in found),
+        megabytes=max(one["megabytes"] for one in found),
+        start_up=max(one["start_up"] for one in found),
+    )
+
+
+def ours(
+    port: int,
+    *,
+    letters: int,
+    kilobytes: int,
+    connections: int,
+    is_signed: bool = False,
+    senders: int = 1,
+) -> Run:
+    """Queue a mailing in a new publication and send it: personal, with a durable ledger."""
+    with publication(port, connections=connections, is_signed=is_signed) as folder:
+        queue(folder, letters=letters, kilobytes=kilobytes)
+        return send(folder, letters=letters, senders=senders)
+
+
+def plain(port: int, *, letters: int, kilobytes: int, connections: int) -> Run:
+    """The same letter to as many people through aiosmtplib's own `sendmail`."""
+    words = ("--letters", letters, "--kilobytes", kilobytes, "--connections", connections)
+    with child("plain", port, *words) as process:
+        begin(process)
+        found = result(process)
+    return Run(letters, found["seconds"], found["processor"], found["megabytes"], found["start_up"])
