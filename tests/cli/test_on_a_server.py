@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from connector.database import Database
+from connector.database.migrations import STEPS
 from connector.settings import Settings
 from tests.cli.conftest import Connector
 from tests.database import files
@@ -78,10 +79,9 @@ def test_a_backup_says_what_to_use_and_leaves_nothing(
 def test_migrating_brings_an_older_one_up_to_date(
     connector: Connector, configured: Settings
 ) -> None:
-    with files.raw(configured.database) as connection:
-        connection.execute("DROP TABLE decisions")
+    newest = STEPS[-1].name
     files.forget_newest_step(configured.database)
 
-    assert connector("migrate").out == "Applied m005_decisions.\n"
+    assert connector("migrate").out == f"Applied {newest}.\n"
     assert connector("migrate").out == "The database is up to date.\n"
     assert connector("status").code == 0

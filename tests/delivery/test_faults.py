@@ -360,6 +360,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("senders", [1, 3])
 @pytest.mark.parametrize(
     ("letters", "seconds"),

@@ -114,7 +114,7 @@ def test_a_scheduled_one_is_spread_from_when_it_begins(db: Database, now: int) -
 
 def test_a_stretch_is_not_taken_before_its_turn(db: Database, now: int) -> None:
     spread(db, 2, over=HOUR, now=now)
-    ledger.take(db, "issue", worker="anna", hold=DAY, now=now)
+    ledger.take(db, "issue", worker="anna", hold=HOUR, now=now)
 
     early = ledger.take(db, "issue", worker="ben", hold=post.HOLD, now=now + HOUR // 2 - 1)
 

@@ -8,7 +8,14 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    precondition,
+    rule,
+)
 
 from connector import database
 from connector.clock import SECOND
@@ -107,6 +114,7 @@ class Ledger(RuleBasedStateMachine):
     def the_clock_is_set(self, seconds: int, *, is_back: bool) -> None:
         self.now += (-seconds if is_back else seconds) * SECOND
 
+    @precondition(lambda self: self.engine == "sqlite")  # on a server every commit is on disk
     @rule()
     def the_machine_comes_back_after_a_loss_of_power(self) -> None:
         self.boots += 1
