@@ -4,15 +4,18 @@ ConnectorError
 ├── NotFound                nothing at this address
 ├── Refused                 understood, and the answer is no
 │   ├── InvalidAddress      not an email address we can write to
+│   ├── InvalidAmount       not an amount of money; says how to write it
 │   ├── InvalidLink         wrong signature, or made for another purpose
 │   ├── ExpiredLink         right link, too old; carries `signed_at`
 │   ├── TooManyRequests     the limit is reached; carries `retry_after` in seconds
+│   ├── InvalidWebhook      not from Stripe, not for us, or too old
 │   └── Unpublishable       the issue has errors; carries `findings`
 ├── Misconfigured           the operator must act; lists every problem at once
 │   └── WrongSchema         the database belongs to another version or program
 └── Unavailable             not now, perhaps later
     ├── DatabaseUnavailable locked, full, read-only or damaged
-    └── RelayUnavailable    the mail relay cannot be reached, or refuses us
+    ├── RelayUnavailable    the mail relay cannot be reached, or refuses us
+    └── PaymentsUnavailable Stripe cannot be reached, or refuses us
 """
 
 from collections.abc import Sequence
@@ -31,6 +34,14 @@ class Refused(ConnectorError):  # noqa: N818
 
 
 class InvalidAddress(Refused):
+    pass
+
+
+class InvalidAmount(Refused):
+    pass
+
+
+class InvalidWebhook(Refused):
     pass
 
 
@@ -80,3 +91,7 @@ class RelayUnavailable(Unavailable):
 
 class RelayBusy(RelayUnavailable):
     """It answers, and wants no further connection now."""
+
+
+class PaymentsUnavailable(Unavailable):
+    pass

@@ -10,13 +10,15 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from connector.currencies import DECIMALS
 from connector.errors import Misconfigured
 from connector.signing import Keys, keys_in, read_keys
 
@@ -24,6 +26,8 @@ FILE = "connector.toml"
 
 # A section inside a section: names and whole numbers.
 TABLE = tuple[tuple[str, int], ...]
+# Several texts: ["8", "12"].
+LIST = tuple[str, ...]
 
 
 def setting(default: Any = MISSING, *, help: str, repr: bool = True) -> Any:  # noqa: A002 - the manual's own word
@@ -233,6 +237,133 @@ class Writing:
 
 
 @dataclass(frozen=True)
+class Prices:
+    """What a tier costs in one further currency: [tiers.NAME.CURRENCY]."""
+
+    currency: str
+    monthly: str = setting("", help="What a month costs in this currency.")
+    yearly: str = setting("", help="What a year costs in this currency.")
+    suggested: tuple[str, ...] = setting((), help="Amounts to choose from in this currency.")
+    suggested_yearly: tuple[str, ...] = setting((), help="The same for a year.")
+    minimum: str = setting("", help="The least anybody can fill in, in this currency.")
+
+
+@dataclass(frozen=True)
+class TierSettings:
+    """A way to be part of it, in the writer's words: [tiers.NAME].
+
+    `free` costs nothing, `tip` is paid once; of the others those with `suggested` or `minimum`
+    let the reader fill in an amount, and the rest have a price.
+    """
+
+    key: str
+    name: str = setting("", help="What the tier is called; empty takes the section's name.")
+    words: str = setting("", help="A sentence about it for those who choose.")
+    currency: str = setting("usd", help="The currency of its amounts: usd, eur, gbp.")
+    monthly: str = setting("", help='What a month costs: "5"; empty offers no months.')
+    yearly: str = setting("", help='What a year costs: "50"; empty offers no years.')
+    suggested: tuple[str, ...] = setting(
+        (), help='Amounts to choose from when the reader fills in their own: ["8", "12", "25"].'
+    )
+    suggested_yearly: tuple[str, ...] = setting(
+        (), help="The same for a year; empty takes ten times those of a month."
+    )
+    minimum: str = setting("", help='The least anybody can fill in: "1".')
+    every: tuple[str, ...] = setting(
+        ("month", "year"), help="How often an amount one fills in is paid: month, year."
+    )
+    trial_days: int = setting(0, help="Days before the first payment, 0 to 730.")
+    elsewhere: tuple[Prices, ...] = ()
+
+    @property
+    def is_own_amount(self) -> bool:
+        """Whether the reader fills in how much."""
+        return self.key == TIP or bool(self.suggested or self.minimum)
+
+    @property
+    def prices(self) -> tuple[Prices, ...]:
+        """What it costs in each currency, its own first."""
+        own = Prices(
+            self.currency,
+            self.monthly,
+            self.yearly,
+            self.suggested,
+            self.suggested_yearly,
+            self.minimum,
+        )
+        return (own, *self.elsewhere)
+
+
+FREE, TIP = "free", "tip"
+# What is offered when connector.toml says nothing of tiers.
+TIERS = (
+    TierSettings(FREE, name="Free", words="Every letter, for nothing."),
+    TierSettings(
+        "supporter",
+        name="Supporter",
+        words="You keep the letters free for everybody.",
+        monthly="5",
+        yearly="50",
+    ),
+    TierSettings(
+        "founding",
+        name="Founding member",
+        words="Whatever you can. You decide how much, and can change it at any time.",
+        suggested=("8", "12", "25"),
+        minimum="1",
+    ),
+    TierSettings(
+        TIP, name="Tip", words="Once, and nothing more.", suggested=("5", "10", "20"), minimum="1"
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Your Stripe account. With no key the built-in Till stands in, and no money moves."""
+
+    key: str = setting(
+        "",
+        help="Never in connector.toml: CONNECTOR_STRIPE_KEY or …_FILE; sk_live_…, or sk_test_… to try.",
+        repr=False,
+    )
+    webhook_secret: str = setting(
+        "",
+        help="Never in connector.toml: CONNECTOR_STRIPE_WEBHOOK_SECRET or …_FILE; whsec_….",
+        repr=False,
+    )
+    site: str = setting(
+        "",
+        help="What our products are called by in your Stripe account; empty takes the site's host. "
+        "Keep the old one when the site moves.",
+    )
+    tax: bool = setting(False, help="Let Stripe Tax work out the tax, and ask for tax ids.")
+    promotion_codes: bool = setting(True, help="Show a field for promotion codes at the checkout.")
+    grace_days: int = setting(
+        14, help="Days a member stays one after a payment failed, 0 to 60, while it is tried again."
+    )
+    tell_joined: bool = setting(True, help="Write to you when somebody becomes a member.")
+    tell_left: bool = setting(True, help="Write to you when somebody ends their membership.")
+    tell_failed: bool = setting(False, help="Write to you when a payment fails.")
+    tell_disputed: bool = setting(True, help="Write to you when somebody disputes a payment.")
+
+    @property
+    def is_till(self) -> bool:
+        """Whether the built-in Till stands in for Stripe."""
+        return not self.key
+
+    @property
+    def is_live(self) -> bool:
+        """Whether real money moves."""
+        return self.key.startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def mode(self) -> Literal["till", "test", "live"]:
+        """Where our records come from; records of two modes are never mixed."""
+        return "till" if self.is_till else "live" if self.is_live else "test"
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything this program is told from outside. `root` is the publication's folder."""
 
@@ -250,6 +381,8 @@ class Settings:
     dkim_keys: tuple[DkimKey, ...] = field(default=(), repr=False)
     pace: Pace = field(default_factory=Pace)
     further_relays: tuple[RelaySettings, ...] = ()
+    stripe: Stripe = field(default_factory=Stripe)
+    tiers: tuple[TierSettings, ...] = TIERS
 
     @property
     def issues(self) -> Path:
@@ -264,6 +397,11 @@ class Settings:
     def domain(self) -> str:
         """The domain letters come from."""
         return self.publication.email.rpartition("@")[2].lower()
+
+    @property
+    def site(self) -> str:
+        """What our products and subscriptions are known by in a Stripe account."""
+        return self.stripe.site or self.host
 
     @property
     def dkim_domain(self) -> str:
@@ -322,10 +460,14 @@ SECTIONS: dict[str, type[Any]] = {
     "limits": Limits,
     "writing": Writing,
     "pace": Pace,
+    "stripe": Stripe,
 }
 # [relays.NAME], one for each further relay.
 RELAYS = "relays"
 RELAY_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+# [tiers.NAME], and in it [tiers.NAME.CURRENCY].
+TIER_SECTIONS = "tiers"
+TIER_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # Names that [pace.domains] knows beside domains; which addresses they stand for is delivery's.
 PROVIDERS = ("apple", "gmx", "google", "microsoft", "proton", "yahoo")
 SECRET = {
@@ -337,6 +479,8 @@ SECRET = {
     ("hooks", "sendgrid_secret"),
     ("hooks", "brevo_secret"),
     ("hooks", "resend_secret"),
+    ("stripe", "key"),
+    ("stripe", "webhook_secret"),
 }
 RANGES = {
     ("mail", "port"): (1, 65535),
@@ -355,6 +499,8 @@ RANGES = {
     ("web", "port"): (0, 65535),
     ("limits", "confirmations_per_address"): (1, 1000),
     ("limits", "confirmations_per_client"): (1, 100_000),
+    (TIER_SECTIONS, "trial_days"): (0, 730),
+    ("stripe", "grace_days"): (0, 60),
 }
 
 
@@ -368,6 +514,7 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         for name, kind in SECTIONS.items()
     }
     relays = tuple(_relays(tables.get(RELAYS, {}), environment, problems))
+    tiers = tuple(_tiers(tables.get(TIER_SECTIONS, {}), environment, problems))
     if not problems:
         problems += _between(sections, relays, environment)
     dkim_keys = tuple(_dkim_keys(root, sections["dkim"], environment, problems))
@@ -381,17 +528,23 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         keys=keys,
         dkim_keys=dkim_keys,
         further_relays=relays,
+        tiers=tiers,
         **sections,
     )
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:
     """Every setting as (key, environment name, default, help), in the manual's order."""
-    every: dict[str, type[Any]] = {**SECTIONS, f"{RELAYS}.NAME": RelaySettings}
+    every: dict[str, type[Any]] = {
+        **SECTIONS,
+        f"{RELAYS}.NAME": RelaySettings,
+        f"{TIER_SECTIONS}.NAME": TierSettings,
+        f"{TIER_SECTIONS}.NAME.CURRENCY": Prices,
+    }
     for section, kind in every.items():
         for item in _told(kind):
             is_empty = item.default is MISSING or item.default == ()
-            default = "" if is_empty else str(item.default)
+            default = "" if is_empty else _shown(item.default)
             yield (
                 f"{section}.{item.name}",
                 _variable(section, item.name),
@@ -405,6 +558,10 @@ def described() -> Iterator[tuple[str, str, str, str]]:
         "Where readers and letters are kept.",
     )
     yield "", "CONNECTOR_SECRET", "", "Signing keys, newest first, one a line; else connector.key."
+
+
+def _shown(default: Any) -> str:
+    return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -425,6 +582,8 @@ def _strangers(tables: Mapping[str, Any]) -> Iterator[str]:
     for section, table in tables.items():
         if section == RELAYS:
             yield from _strange_relays(table)
+        elif section == TIER_SECTIONS:
+            yield from _strange_tiers(table)
         elif section not in SECTIONS:
             yield f"{FILE}: [{section}] is not a section I know{_hint(section, SECTIONS)}"
         elif not isinstance(table, dict):
@@ -453,6 +612,30 @@ def _strange_relays(table: Any) -> Iterator[str]:
             yield from _strange_keys(section, RelaySettings, one)
 
 
+def _strange_tiers(table: Any) -> Iterator[str]:
+    if not isinstance(table, dict):
+        yield f"{FILE}: {TIER_SECTIONS}: give each tier a section of its own: [tiers.supporter]"
+        return
+    for name, one in table.items():
+        section = f"{TIER_SECTIONS}.{name}"
+        if not isinstance(one, dict):
+            yield f"{FILE}: [tiers] {name}: give each tier a section of its own: [tiers.supporter]"
+        elif not TIER_NAME.fullmatch(name):
+            yield (
+                f"{FILE}: [{section}]: {name!r} is not a name for a tier; "
+                "use small letters and digits, like [tiers.supporter]"
+            )
+        else:
+            yield from _strange_keys(
+                section, TierSettings, {key: one[key] for key in one if key not in DECIMALS}
+            )
+            for currency in one.keys() & DECIMALS.keys():
+                if isinstance(one[currency], dict):
+                    yield from _strange_keys(f"{section}.{currency}", Prices, one[currency])
+                else:
+                    yield f"{FILE}: [{section}] {currency} must be a section: [{section}.{currency}]"
+
+
 def _strange_keys(section: str, kind: type[Any], table: Mapping[str, Any]) -> Iterator[str]:
     known = [item.name for item in _told(kind)]
     for key in table:
@@ -477,9 +660,7 @@ def _section(
     environment: Mapping[str, str],
     problems: list[str],
 ) -> Any:
-    values: dict[str, Any] = (
-        {} if _family(section) == section else {"name": section[len(RELAYS) + 1 :]}
-    )
+    values: dict[str, Any] = _named(section, kind)
     found_before = len(problems)
     hints = get_type_hints(kind)
     for item in _told(kind):
@@ -493,6 +674,16 @@ def _section(
         if wanted == TABLE:
             problems += _wrong_table(section, item.name, value, environment)
             values[item.name] = tuple(value.items()) if isinstance(value, dict) else ()
+            continue
+        if wanted == LIST:
+            texts = value if isinstance(value, (list, tuple)) else [None]
+            if not all(isinstance(one, str) for one in texts):
+                problems.append(
+                    f"{where}: {value!r} is not a list of texts; write it like "
+                    + ('["month", "year"]' if item.name == "every" else '["8", "12", "25"]')
+                )
+                continue
+            values[item.name] = tuple(texts)
             continue
         if type(value) is not wanted:
             problems.append(f"{where}: {value!r} is not {_kind(wanted)}.")
@@ -511,6 +702,16 @@ def _section(
     built = kind(**values)
     problems += _together(section, built)
     return built
+
+
+def _named(section: str, kind: type[Any]) -> dict[str, Any]:
+    """What a section's own name says."""
+    last = section.rpartition(".")[2]
+    if kind is RelaySettings:
+        return {"name": section[len(RELAYS) + 1 :]}
+    if kind is TierSettings:
+        return {"key": last}
+    return {"currency": last} if kind is Prices else {}
 
 
 def _value(
@@ -557,6 +758,8 @@ def _typed(text: str, item: "Field[Any]") -> Any:
         )
     if isinstance(item.default, int) and re.fullmatch(r"-?\d+", text):
         return int(text)
+    if item.type == LIST:
+        return tuple(re.split(r"[\s,]+", text.strip()))
     if item.default == () and re.fullmatch(r"\s*([^\s=,]+=\d+[\s,]*)*", text):
         return {name: int(number) for name, number in re.findall(r"([^\s=,]+)=(\d+)", text)}
     return text
@@ -694,6 +897,8 @@ def _together(section: str, built: Any) -> Iterator[str]:
             f"{FILE}: [inbound] imap_host: {built.imap_host!r} needs a user, and a password in "
             "CONNECTOR_INBOUND_PASSWORD or CONNECTOR_INBOUND_PASSWORD_FILE."
         )
+    if section == "stripe":
+        yield from _wrong_keys(built)
     if _family(section) not in ("mail", RELAYS) or not built.host:
         return
     if built.security == "none" and built.host not in ("127.0.0.1", "localhost", "::1"):
@@ -706,6 +911,23 @@ def _together(section: str, built: Any) -> Iterator[str]:
         )
 
 
+def _wrong_keys(stripe: Stripe) -> Iterator[str]:
+    """What is wrong with the keys, without saying them."""
+    if stripe.key and not re.fullmatch(r"[sr]k_(test|live)_[A-Za-z0-9_]+", stripe.key):
+        kind = "the public one" if stripe.key.startswith("pk_") else "not one I know"
+        yield (
+            f"CONNECTOR_STRIPE_KEY: this key is {kind}; copy the secret key, sk_live_… or sk_test_…, "
+            "from Stripe's page “API keys”."
+        )
+    if stripe.webhook_secret and not re.fullmatch(
+        r"whsec_[A-Za-z0-9+/=_-]+", stripe.webhook_secret
+    ):
+        yield (
+            "CONNECTOR_STRIPE_WEBHOOK_SECRET: is not a signing secret; it begins with whsec_ and is "
+            "on the page of the webhook endpoint."
+        )
+
+
 def _relays(
     tables: Any, environment: Mapping[str, str], problems: list[str]
 ) -> Iterator[RelaySettings]:
@@ -715,6 +937,100 @@ def _relays(
             found = _section(f"{RELAYS}.{name}", RelaySettings, table, environment, problems)
             if found is not None:
                 yield found
+
+
+def _tiers(
+    tables: Any, environment: Mapping[str, str], problems: list[str]
+) -> Iterator[TierSettings]:
+    """What is offered, free first, in the file's order; a file that says nothing gets ours."""
+    if not isinstance(tables, dict) or not tables:
+        yield from TIERS
+        return
+    if FREE not in tables:
+        yield TIERS[0]
+    for name, table in sorted(tables.items(), key=lambda one: one[0] != FREE):
+        if isinstance(table, dict) and TIER_NAME.fullmatch(name):
+            found = _tier(name, table, environment, problems)
+            if found is not None:
+                yield found
+
+
+def _tier(
+    name: str, table: Mapping[str, Any], environment: Mapping[str, str], problems: list[str]
+) -> TierSettings | None:
+    section = f"{TIER_SECTIONS}.{name}"
+    found = _section(section, TierSettings, table, environment, problems)
+    elsewhere = [
+        _section(f"{section}.{currency}", Prices, table[currency], environment, problems)
+        for currency in table
+        if currency in DECIMALS and isinstance(table[currency], dict)
+    ]
+    if found is None or None in elsewhere:
+        return None
+    tier: TierSettings = replace(
+        found, name=found.name or name.replace("_", " ").capitalize(), elsewhere=tuple(elsewhere)
+    )
+    problems += _wrong_tier(section, tier)
+    return tier
+
+
+def _wrong_tier(section: str, tier: TierSettings) -> Iterator[str]:
+    """What makes a tier one that nobody could choose."""
+    where = f"{FILE}: [{section}]"
+    has_amounts = any(
+        (one.monthly, one.yearly, one.suggested, one.minimum) != ("", "", (), "")
+        for one in tier.prices
+    )
+    if tier.key == FREE:
+        if has_amounts:
+            yield f"{where}: free costs nothing; give it a name and words only."
+        return
+    if not (set(tier.every) <= {"month", "year"} and tier.every):
+        yield f'{where} every: {list(tier.every)!r} is not right; write it like ["month", "year"]'
+    if not has_amounts:
+        yield f'{where}: costs nothing; give it monthly = "5", or suggested = ["8", "12", "25"].'
+    if tier.is_own_amount and any(one.monthly or one.yearly for one in tier.prices):
+        yield (
+            f"{where}: has a price, and amounts to fill in; take monthly and yearly away, "
+            "or suggested and minimum."
+        )
+    if tier.key == TIP and tier.trial_days:
+        yield f"{where} trial_days: a tip is paid once; remove it."
+    for one in tier.prices:
+        inner = section if one.currency == tier.currency else f"{section}.{one.currency}"
+        yield from _wrong_prices(inner, one)
+    currencies = [one.currency for one in tier.prices]
+    for currency in sorted({one for one in currencies if currencies.count(one) > 1}):
+        yield f"{where} currency: {currency} has a section of its own, too; keep one of them."
+
+
+def _wrong_prices(section: str, prices: Prices) -> Iterator[str]:
+    where = f"{FILE}: [{section}]"
+    if prices.currency not in DECIMALS:
+        close = _hint(prices.currency.lower(), DECIMALS).removesuffix("; remove it.")
+        yield f"{where} currency: {prices.currency!r} is not a currency I know; write it like usd{close}"
+        return
+    wrong = list(_wrong_amounts(where, prices))
+    yield from wrong
+    if not wrong and prices.minimum:
+        for name in ("suggested", "suggested_yearly"):
+            for text in getattr(prices, name):
+                if Decimal(text) < Decimal(prices.minimum):
+                    yield f"{where} {name}: {text} is less than the minimum, {prices.minimum}."
+
+
+def _wrong_amounts(where: str, prices: Prices) -> Iterator[str]:
+    _, charged = DECIMALS[prices.currency]
+    shape = re.compile(r"[0-9]{1,6}" + (rf"(\.[0-9]{{1,{charged}}})?" if charged else ""))
+    example = '"5" or "7.50"' if charged else '"500"'
+    for name in ("monthly", "yearly", "suggested", "suggested_yearly", "minimum"):
+        value = getattr(prices, name)
+        for text in (value,) if isinstance(value, str) and value else value:
+            if not shape.fullmatch(text) or not Decimal(text):
+                yield (
+                    f"{where} {name}: {text!r} is not an amount in {prices.currency}; "
+                    f"write it like {example}"
+                )
 
 
 def _between(
