@@ -404,6 +404,13 @@ class Settings:
         return self.stripe.site or self.host
 
     @property
+    def webhook_secret(self) -> str:
+        """What Stripe, or the Till in its stead, signs its events with; empty closes the door."""
+        if self.stripe.is_till:
+            return f"whsec_{self.keys.tag('till', 'webhook')}"
+        return self.stripe.webhook_secret
+
+    @property
     def dkim_domain(self) -> str:
         """The domain that signs letters, when they are signed here."""
         return (self.dkim.domain or self.domain).lower()

@@ -102,8 +102,7 @@ def _reader(
         yield Event(consent.at, _consent(consent))
     if found.paused_until is not None and found.paused_until > now:
         yield Event(found.paused_until, "Their pause ends.")
-    live = membership.of(connection, found.id)
-    if live is not None:
+    for live in membership.of(connection, found.id):
         yield Event(live.started_at, f"Their membership began ({live.kind}).")
         if live.ends_at is not None:
             ends = "ended" if live.ends_at <= now else "ends"

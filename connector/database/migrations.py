@@ -305,6 +305,217 @@ CREATE INDEX deliveries_in_trouble ON deliveries (mailing_id, state)
     WHERE state = 'refused' OR state = 'uncertain';
 """
 
+# The Till: an account at Stripe that is only played. No card, key or secret is in it.
+M020_TILL = """
+CREATE TABLE till_objects (
+    id $id,
+    key text NOT NULL UNIQUE,
+    kind text NOT NULL,
+    owner text NOT NULL DEFAULT '',
+    due_at $int,
+    body text NOT NULL,
+    own text NOT NULL DEFAULT '{}'
+) $strict;
+CREATE INDEX till_objects_of ON till_objects (kind, owner);
+CREATE INDEX till_objects_due ON till_objects (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE till_events (
+    id $id,
+    key text NOT NULL UNIQUE,
+    type text NOT NULL,
+    at $int NOT NULL,
+    state text NOT NULL CHECK (state = 'waiting' OR state = 'delivered' OR state = 'lost'),
+    attempts $int NOT NULL DEFAULT 0,
+    body text NOT NULL
+) $strict;
+CREATE INDEX till_events_open ON till_events (id) WHERE state <> 'delivered';
+
+CREATE TABLE till_answers (
+    key text PRIMARY KEY,
+    request text NOT NULL,
+    status $int NOT NULL,
+    body text NOT NULL,
+    at $int NOT NULL
+) $strict;
+
+CREATE TABLE till_clock (
+    name text PRIMARY KEY,
+    ahead $int NOT NULL DEFAULT 0,
+    at_last text NOT NULL DEFAULT 'cancel'
+        CHECK (at_last = 'cancel' OR at_last = 'unpaid' OR at_last = 'past_due')
+) $strict;
+
+CREATE TABLE till_faults (
+    kind text PRIMARY KEY,
+    times $int NOT NULL
+) $strict;
+"""
+
+# What Stripe says of our subscriptions, payments, refunds and disputes; amounts in the smallest
+# unit of their currency. `mode` keeps play, test and real money apart. `asked` numbers the
+# question an answer belongs to, so that an older answer never covers a newer one.
+M021_MONEY = """
+CREATE TABLE memberships_anew (
+    id $id,
+    subscriber_id $int NOT NULL REFERENCES subscribers (id) ON DELETE CASCADE,
+    tier text NOT NULL,
+    kind text NOT NULL CHECK (kind = 'complimentary' OR kind = 'gift' OR kind = 'paid'),
+    started_at $int NOT NULL,
+    ends_at $int,
+    UNIQUE (subscriber_id, kind)
+) $strict;
+INSERT INTO memberships_anew (subscriber_id, tier, kind, started_at, ends_at)
+SELECT subscriber_id, tier, kind, started_at, ends_at FROM memberships ORDER BY id;
+DROP TABLE memberships;
+ALTER TABLE memberships_anew RENAME TO memberships;
+
+CREATE TABLE customers (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    subscriber_id $int REFERENCES subscribers (id) ON DELETE SET NULL,
+    created_at $int NOT NULL
+) $strict;
+CREATE UNIQUE INDEX customers_of ON customers (subscriber_id, mode)
+    WHERE subscriber_id IS NOT NULL;
+
+CREATE TABLE subscriptions (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    subscriber_id $int REFERENCES subscribers (id) ON DELETE SET NULL,
+    customer_id text NOT NULL,
+    tier text NOT NULL,
+    status text NOT NULL,
+    every text NOT NULL CHECK (every = 'month' OR every = 'year'),
+    cents $int NOT NULL,
+    off_cents $int NOT NULL,
+    currency text NOT NULL,
+    item_id text NOT NULL,
+    price_id text NOT NULL,
+    created_at $int NOT NULL,
+    period_start $int NOT NULL,
+    period_end $int NOT NULL,
+    trial_end $int,
+    cancel_at $int,
+    cancelled_at $int,
+    ended_at $int,
+    paused_at $int,
+    unpaid_since $int,
+    why text NOT NULL,
+    is_current $int NOT NULL DEFAULT 0 CHECK (is_current = 0 OR is_current = 1),
+    asked $int NOT NULL
+) $strict;
+CREATE UNIQUE INDEX subscriptions_current ON subscriptions (subscriber_id, mode)
+    WHERE is_current = 1;
+CREATE INDEX subscriptions_of ON subscriptions (subscriber_id) WHERE subscriber_id IS NOT NULL;
+CREATE INDEX subscriptions_by ON subscriptions (customer_id);
+
+CREATE TABLE payments (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    kind text NOT NULL CHECK (kind = 'membership' OR kind = 'tip' OR kind = 'gift'),
+    subscriber_id $int REFERENCES subscribers (id) ON DELETE SET NULL,
+    customer_id text NOT NULL,
+    subscription_id text NOT NULL,
+    intent_id text NOT NULL,
+    number text NOT NULL,
+    status text NOT NULL,
+    why text NOT NULL,
+    cents $int NOT NULL,
+    due_cents $int NOT NULL,
+    tax_cents $int NOT NULL,
+    currency text NOT NULL,
+    created_at $int NOT NULL,
+    paid_at $int,
+    attempts $int NOT NULL,
+    next_attempt_at $int,
+    url text NOT NULL,
+    asked $int NOT NULL
+) $strict;
+CREATE INDEX payments_of ON payments (subscriber_id) WHERE subscriber_id IS NOT NULL;
+CREATE INDEX payments_for ON payments (subscription_id) WHERE subscription_id <> '';
+CREATE INDEX payments_by ON payments (intent_id) WHERE intent_id <> '';
+
+CREATE TABLE refunds (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    intent_id text NOT NULL,
+    cents $int NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    why text NOT NULL,
+    created_at $int NOT NULL,
+    asked $int NOT NULL
+) $strict;
+CREATE INDEX refunds_of ON refunds (intent_id);
+
+CREATE TABLE disputes (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    intent_id text NOT NULL,
+    cents $int NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    why text NOT NULL,
+    created_at $int NOT NULL,
+    asked $int NOT NULL
+) $strict;
+CREATE INDEX disputes_of ON disputes (intent_id);
+
+CREATE TABLE gifts (
+    id $id,
+    payment_id text NOT NULL UNIQUE,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    code text NOT NULL UNIQUE,
+    tier text NOT NULL,
+    months $int NOT NULL CHECK (months > 0),
+    buyer_id $int REFERENCES subscribers (id) ON DELETE SET NULL,
+    address text NOT NULL,
+    send_at $int,
+    created_at $int NOT NULL,
+    taken_by $int REFERENCES subscribers (id) ON DELETE SET NULL,
+    taken_at $int,
+    ended_at $int
+) $strict;
+
+CREATE TABLE webhook_events (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    type text NOT NULL,
+    received_at $int NOT NULL,
+    body $blob,
+    due_at $int,
+    settled_at $int,
+    attempts $int NOT NULL DEFAULT 0,
+    why text NOT NULL DEFAULT ''
+) $strict;
+CREATE INDEX webhook_events_due ON webhook_events (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_events_kept ON webhook_events (settled_at) WHERE body IS NOT NULL;
+
+CREATE TABLE foreign_subscriptions (
+    id text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode = 'till' OR mode = 'test' OR mode = 'live'),
+    customer_id text NOT NULL,
+    product text NOT NULL,
+    seen_at $int NOT NULL
+) $strict;
+
+CREATE TABLE notes (
+    key text PRIMARY KEY,
+    what text NOT NULL,
+    to_whom text NOT NULL CHECK (to_whom = 'reader' OR to_whom = 'writer'),
+    subscriber_id $int REFERENCES subscribers (id) ON DELETE CASCADE,
+    about text NOT NULL,
+    at $int NOT NULL,
+    sent_at $int
+) $strict;
+CREATE INDEX notes_owed ON notes (at) WHERE sent_at IS NULL;
+
+CREATE TABLE askings (
+    name text PRIMARY KEY,
+    number $int NOT NULL
+) $strict;
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
@@ -314,4 +525,6 @@ STEPS = (
     Step("m006_pace", M006_PACE),
     Step("m007_complaints", M007_COMPLAINTS),
     Step("m008_states", M008_STATES),
+    Step("m020_till", M020_TILL),
+    Step("m021_money", M021_MONEY),
 )

@@ -36,14 +36,14 @@ def end(db: Database, subscriber_id: int, *, now: int) -> Membership:
 
 
 def list_live(db: Database, *, now: int) -> list[Membership]:
-    """Every membership that is live at `now`, oldest first."""
+    """Every membership that is live at `now`, oldest first; somebody may have several."""
     with db.read() as connection:
         return store.live(connection, now=now)
 
 
 def is_member(connection: Connection, subscriber_id: int, now: int) -> bool:
-    found = store.of(connection, subscriber_id)
-    return found is not None and found.is_live(now)
+    """Whether somebody is a member at `now`, by a payment, a gift, or the writer's own word."""
+    return any(one.is_live(now) for one in store.of(connection, subscriber_id))
 
 
 def give(tx: Transaction, marked: Iterable[Marked], now: int) -> int:
@@ -63,7 +63,7 @@ def _find(connection: Connection, subscriber_id: int) -> None:
 
 
 def _membership(connection: Connection, subscriber_id: int) -> Membership:
-    found = store.of(connection, subscriber_id)
-    if found is None:
-        raise Refused("They are not a member, so there is nothing to end.")
-    return found
+    for one in store.of(connection, subscriber_id):
+        if one.kind == "complimentary":
+            return one
+    raise Refused("They are not a member by your gift, so there is nothing to end.")

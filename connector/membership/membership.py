@@ -6,13 +6,16 @@ A pure noun; it knows neither money nor letters.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["complimentary"]
+Kind = Literal["complimentary", "gift", "paid"]
 TIER = "member"
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A membership from `started_at` until `ends_at`; None is for as long as the writer likes."""
+    """A membership from `started_at` until `ends_at`; None is for as long as it is renewed or liked.
+
+    Somebody can have one of each kind; whoever has a live one is a member.
+    """
 
     subscriber_id: int
     tier: str

@@ -1,24 +1,27 @@
-"""The SQL of memberships, and the audience of an issue.
+"""The SQL of memberships, of what Stripe says, and of the audience of an issue.
 
-It says who is a member at a moment; it never decides who should be.
+It keeps facts and says who is a member at a moment; it never decides who should be.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from connector.database import Connection, Transaction
-from connector.membership.membership import Membership
+from connector.membership.billing import Dispute, Payment, Refund, Subscription
+from connector.membership.gift import Gift
+from connector.membership.membership import Kind, Membership
 
 # Everybody a letter may go to at :now, and in which words. Whether an address is suppressed
 # is the post office's own question, asked at the freeze.
 AUDIENCE = """
     SELECT subscribers.id AS recipient, subscribers.email AS address,
            subscribers.email_key AS address_key, subscribers.name AS name,
-           CASE WHEN memberships.subscriber_id IS NULL THEN 'everyone' ELSE 'member' END AS audience
+           CASE WHEN members.subscriber_id IS NULL THEN 'everyone' ELSE 'member' END AS audience
       FROM subscribers
-      LEFT JOIN memberships ON memberships.subscriber_id = subscribers.id
-                           AND memberships.started_at <= :now
-                           AND (memberships.ends_at IS NULL OR memberships.ends_at > :now)
+      LEFT JOIN (SELECT DISTINCT subscriber_id FROM memberships
+                  WHERE started_at <= :now AND (ends_at IS NULL OR ends_at > :now)) AS members
+             ON members.subscriber_id = subscribers.id
      WHERE subscribers.state = 'active'
        AND (subscribers.paused_until IS NULL OR subscribers.paused_until <= :now)
      ORDER BY subscribers.id
@@ -35,9 +38,12 @@ NEWCOMERS = f"""
 MEMBERSHIP = "SELECT subscriber_id, tier, kind, started_at, ends_at FROM memberships"
 
 
-def of(connection: Connection, subscriber_id: int) -> Membership | None:
-    return connection.one(
-        f"{MEMBERSHIP} WHERE subscriber_id = :id", into=Membership, id=subscriber_id
+def of(connection: Connection, subscriber_id: int) -> list[Membership]:
+    """Somebody's memberships, one of each kind at most, oldest first."""
+    return connection.all(
+        f"{MEMBERSHIP} WHERE subscriber_id = :id ORDER BY started_at, kind",
+        into=Membership,
+        id=subscriber_id,
     )
 
 
@@ -59,38 +65,647 @@ def insert(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
         """
         INSERT INTO memberships (subscriber_id, tier, kind, started_at, ends_at)
         VALUES (:subscriber_id, :tier, 'complimentary', :now, :ends_at)
-        ON CONFLICT (subscriber_id) DO NOTHING
+        ON CONFLICT (subscriber_id, kind) DO NOTHING
         """,
         rows,
     )
 
 
 def upsert(
-    tx: Transaction, subscriber_id: int, *, tier: str, ends_at: int | None, now: int
+    tx: Transaction,
+    subscriber_id: int,
+    *,
+    tier: str,
+    ends_at: int | None,
+    now: int,
+    kind: Kind = "complimentary",
 ) -> None:
     """A live membership keeps its beginning, one that had ended begins again."""
     tx.run(
         """
         INSERT INTO memberships (subscriber_id, tier, kind, started_at, ends_at)
-        VALUES (:id, :tier, 'complimentary', :now, :ends_at)
-        ON CONFLICT (subscriber_id) DO UPDATE
+        VALUES (:id, :tier, :kind, :now, :ends_at)
+        ON CONFLICT (subscriber_id, kind) DO UPDATE
            SET started_at = CASE WHEN memberships.ends_at <= :now THEN :now
                                  ELSE memberships.started_at END,
                tier = excluded.tier, ends_at = excluded.ends_at
         """,
         id=subscriber_id,
         tier=tier,
+        kind=kind,
         ends_at=ends_at,
         now=now,
     )
 
 
-def set_ended(tx: Transaction, subscriber_id: int, *, now: int) -> int:
+def keep_membership(tx: Transaction, membership: Membership) -> None:
+    """Exactly this one, of its kind."""
+    tx.run(
+        """
+        INSERT INTO memberships (subscriber_id, tier, kind, started_at, ends_at)
+        VALUES (:subscriber_id, :tier, :kind, :started_at, :ends_at)
+        ON CONFLICT (subscriber_id, kind) DO UPDATE
+           SET started_at = excluded.started_at, tier = excluded.tier, ends_at = excluded.ends_at
+        """,
+        **asdict(membership),
+    )
+
+
+def delete_membership(tx: Transaction, subscriber_id: int, kind: Kind) -> int:
+    return tx.run(
+        "DELETE FROM memberships WHERE subscriber_id = :id AND kind = :kind",
+        id=subscriber_id,
+        kind=kind,
+    )
+
+
+def set_ended(
+    tx: Transaction, subscriber_id: int, *, now: int, kind: Kind = "complimentary"
+) -> int:
     return tx.run(
         """
         UPDATE memberships SET ends_at = :now
-         WHERE subscriber_id = :id AND (ends_at IS NULL OR ends_at > :now)
+         WHERE subscriber_id = :id AND kind = :kind AND (ends_at IS NULL OR ends_at > :now)
         """,
         id=subscriber_id,
+        kind=kind,
         now=now,
     )
+
+
+def delete_paid_of_other_modes(tx: Transaction, *, mode: str) -> int:
+    """Memberships that were paid for in play, once real money moves; and the other way round."""
+    return tx.run(
+        """
+        DELETE FROM memberships
+         WHERE kind IN ('paid', 'gift')
+           AND NOT EXISTS (SELECT 1 FROM subscriptions
+                            WHERE subscriptions.subscriber_id = memberships.subscriber_id
+                              AND subscriptions.mode = :mode AND memberships.kind = 'paid')
+           AND NOT EXISTS (SELECT 1 FROM gifts
+                            WHERE gifts.taken_by = memberships.subscriber_id
+                              AND gifts.mode = :mode AND memberships.kind = 'gift')
+        """,
+        mode=mode,
+    )
+
+
+# What Stripe says
+
+
+def _columns(noun: type[Any]) -> str:
+    return ", ".join(item.name for item in fields(noun))
+
+
+def _keeping(table: str, noun: type[Any]) -> str:
+    """Keep one row, unless the answer to a later question is there already."""
+    names = [item.name for item in fields(noun)]
+    return f"""
+        INSERT INTO {table} ({", ".join(names)}, asked)
+        VALUES ({", ".join(f":{name}" for name in names)}, :asked)
+        ON CONFLICT (id) DO UPDATE
+           SET {", ".join(f"{name} = excluded.{name}" for name in names if name != "id")},
+               asked = excluded.asked
+         WHERE {table}.asked < excluded.asked
+    """
+
+
+KEEP_SUBSCRIPTION = _keeping("subscriptions", Subscription)
+KEEP_PAYMENT = _keeping("payments", Payment)
+KEEP_REFUND = _keeping("refunds", Refund)
+KEEP_DISPUTE = _keeping("disputes", Dispute)
+SUBSCRIPTION = f"SELECT {_columns(Subscription)} FROM subscriptions"
+PAYMENT = f"SELECT {_columns(Payment)} FROM payments"
+REFUND = f"SELECT {_columns(Refund)} FROM refunds"
+DISPUTE = f"SELECT {_columns(Dispute)} FROM disputes"
+
+
+def ask(tx: Transaction) -> int:
+    """A number for a question to Stripe, higher than every one before."""
+    number: int = tx.value(
+        """
+        INSERT INTO askings (name, number) VALUES ('stripe', 1)
+        ON CONFLICT (name) DO UPDATE SET number = askings.number + 1
+        RETURNING number
+        """
+    )
+    return number
+
+
+def keep_subscription(tx: Transaction, one: Subscription, *, asked: int) -> bool:
+    """Whether it was kept: False when the answer to a later question is there already."""
+    return bool(tx.run(KEEP_SUBSCRIPTION, **asdict(one), asked=asked))
+
+
+def keep_payment(tx: Transaction, one: Payment, *, asked: int) -> bool:
+    return bool(tx.run(KEEP_PAYMENT, **asdict(one), asked=asked))
+
+
+def keep_refund(tx: Transaction, one: Refund, *, asked: int) -> bool:
+    return bool(tx.run(KEEP_REFUND, **asdict(one), asked=asked))
+
+
+def keep_dispute(tx: Transaction, one: Dispute, *, asked: int) -> bool:
+    return bool(tx.run(KEEP_DISPUTE, **asdict(one), asked=asked))
+
+
+def is_subscriber(connection: Connection, subscriber_id: int) -> bool:
+    found = connection.value("SELECT 1 FROM subscribers WHERE id = :id", id=subscriber_id)
+    return found is not None
+
+
+def subscription(connection: Connection, subscription_id: str) -> Subscription | None:
+    return connection.one(f"{SUBSCRIPTION} WHERE id = :id", into=Subscription, id=subscription_id)
+
+
+def subscriptions_of(
+    connection: Connection, subscriber_id: int, *, mode: str
+) -> list[Subscription]:
+    """Somebody's subscriptions, oldest first."""
+    return connection.all(
+        f"{SUBSCRIPTION} WHERE subscriber_id = :id AND mode = :mode ORDER BY created_at, id",
+        into=Subscription,
+        id=subscriber_id,
+        mode=mode,
+    )
+
+
+def subscriptions(connection: Connection, *, mode: str) -> list[Subscription]:
+    """Every subscription of one mode, oldest first."""
+    return connection.all(
+        f"{SUBSCRIPTION} WHERE mode = :mode ORDER BY created_at, id", into=Subscription, mode=mode
+    )
+
+
+def payers(connection: Connection, *, mode: str) -> list[int]:
+    """Everybody who has a subscription or took a gift."""
+    rows = connection.rows(
+        """
+        SELECT subscriber_id FROM subscriptions
+         WHERE mode = :mode AND subscriber_id IS NOT NULL
+        UNION
+        SELECT taken_by FROM gifts WHERE mode = :mode AND taken_by IS NOT NULL
+        ORDER BY 1
+        """,
+        mode=mode,
+    )
+    return [subscriber_id for (subscriber_id,) in rows]
+
+
+def subscriptions_by(connection: Connection, customer_id: str) -> list[str]:
+    rows = connection.rows(
+        "SELECT id FROM subscriptions WHERE customer_id = :id ORDER BY id", id=customer_id
+    )
+    return [key for (key,) in rows]
+
+
+def current(connection: Connection, subscriber_id: int, *, mode: str) -> Subscription | None:
+    """The one live subscription that counts."""
+    return connection.one(
+        f"{SUBSCRIPTION} WHERE subscriber_id = :id AND mode = :mode AND is_current = 1",
+        into=Subscription,
+        id=subscriber_id,
+        mode=mode,
+    )
+
+
+def duplicates(connection: Connection, *, mode: str) -> list[Subscription]:
+    """Live subscriptions of people who have another that counts, or whom we do not know."""
+    return connection.all(
+        f"""{SUBSCRIPTION}
+         WHERE mode = :mode AND is_current = 0 AND subscriber_id IS NOT NULL
+           AND status IN ('active', 'trialing', 'past_due')
+         ORDER BY created_at, id
+        """,
+        into=Subscription,
+        mode=mode,
+    )
+
+
+def unclaimed(connection: Connection, *, mode: str) -> list[Subscription]:
+    """Live subscriptions of nobody we know: somebody pays and is not on the list."""
+    return connection.all(
+        f"""{SUBSCRIPTION}
+         WHERE mode = :mode AND subscriber_id IS NULL
+           AND status IN ('active', 'trialing', 'past_due')
+         ORDER BY created_at, id
+        """,
+        into=Subscription,
+        mode=mode,
+    )
+
+
+def set_current(tx: Transaction, subscriber_id: int, subscription_id: str, *, mode: str) -> None:
+    """Let this one count and no other; with an empty id, none."""
+    tx.run(
+        """
+        UPDATE subscriptions SET is_current = 0
+         WHERE subscriber_id = :id AND mode = :mode AND is_current = 1 AND id <> :one
+        """,
+        id=subscriber_id,
+        mode=mode,
+        one=subscription_id,
+    )
+    tx.run(
+        "UPDATE subscriptions SET is_current = 1 WHERE id = :one AND is_current = 0",
+        one=subscription_id,
+    )
+
+
+def payments_of(connection: Connection, subscriber_id: int, *, mode: str) -> list[Payment]:
+    """What somebody paid or owes, newest first."""
+    return connection.all(
+        f"{PAYMENT} WHERE subscriber_id = :id AND mode = :mode ORDER BY created_at DESC, id",
+        into=Payment,
+        id=subscriber_id,
+        mode=mode,
+    )
+
+
+def payments_for(connection: Connection, subscription_id: str) -> list[Payment]:
+    """The invoices of a subscription, newest first."""
+    return connection.all(
+        f"{PAYMENT} WHERE subscription_id = :id ORDER BY created_at DESC, id",
+        into=Payment,
+        id=subscription_id,
+    )
+
+
+def payment_by_intent(connection: Connection, intent_id: str) -> Payment | None:
+    return connection.one(f"{PAYMENT} WHERE intent_id = :id", into=Payment, id=intent_id)
+
+
+def refunds_of(connection: Connection, intent_id: str) -> list[Refund]:
+    return connection.all(
+        f"{REFUND} WHERE intent_id = :id ORDER BY created_at, id", into=Refund, id=intent_id
+    )
+
+
+def disputes(connection: Connection, *, mode: str) -> list[Dispute]:
+    """Newest first."""
+    return connection.all(
+        f"{DISPUTE} WHERE mode = :mode ORDER BY created_at DESC, id", into=Dispute, mode=mode
+    )
+
+
+# Customers
+
+
+def customer_of(connection: Connection, subscriber_id: int, *, mode: str) -> str | None:
+    found: str | None = connection.value(
+        "SELECT id FROM customers WHERE subscriber_id = :id AND mode = :mode",
+        id=subscriber_id,
+        mode=mode,
+    )
+    return found
+
+
+def subscriber_of(connection: Connection, customer_id: str) -> int | None:
+    found: int | None = connection.value(
+        "SELECT subscriber_id FROM customers WHERE id = :id", id=customer_id
+    )
+    return found
+
+
+def keep_customer(
+    tx: Transaction, customer_id: str, *, subscriber_id: int, mode: str, now: int
+) -> None:
+    """Who a customer is; a new one takes the place of one that was deleted at Stripe."""
+    tx.run(
+        """
+        UPDATE customers SET subscriber_id = NULL
+         WHERE subscriber_id = :subscriber_id AND mode = :mode AND id <> :id
+        """,
+        id=customer_id,
+        subscriber_id=subscriber_id,
+        mode=mode,
+    )
+    tx.run(
+        """
+        INSERT INTO customers (id, mode, subscriber_id, created_at)
+        VALUES (:id, :mode, :subscriber_id, :now)
+        ON CONFLICT (id) DO UPDATE SET subscriber_id = excluded.subscriber_id
+        """,
+        id=customer_id,
+        mode=mode,
+        subscriber_id=subscriber_id,
+        now=now,
+    )
+
+
+# What is not ours
+
+
+def note_foreign(
+    tx: Transaction, subscription_id: str, *, mode: str, customer_id: str, product: str, now: int
+) -> None:
+    tx.run(
+        """
+        INSERT INTO foreign_subscriptions (id, mode, customer_id, product, seen_at)
+        VALUES (:id, :mode, :customer_id, :product, :now)
+        ON CONFLICT (id) DO UPDATE SET product = excluded.product
+        """,
+        id=subscription_id,
+        mode=mode,
+        customer_id=customer_id,
+        product=product,
+        now=now,
+    )
+
+
+def foreign(connection: Connection, *, mode: str) -> list[tuple[str, str, str]]:
+    """(subscription, customer, product) of each that is in the account and not ours."""
+    rows = connection.rows(
+        """
+        SELECT id, customer_id, product FROM foreign_subscriptions
+         WHERE mode = :mode ORDER BY seen_at, id
+        """,
+        mode=mode,
+    )
+    return [(key, customer, product) for key, customer, product in rows]
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event that was verified, and not looked at yet."""
+
+    id: str
+    type: str
+    body: bytes
+    attempts: int
+
+
+def insert_event(
+    tx: Transaction, event_id: str, *, mode: str, kind: str, body: bytes, now: int
+) -> bool:
+    """Whether it is new; one that is known is never kept twice."""
+    return bool(
+        tx.run(
+            """
+            INSERT INTO webhook_events (id, mode, type, received_at, body, due_at)
+            VALUES (:id, :mode, :kind, :now, :body, :now)
+            ON CONFLICT (id) DO NOTHING
+            """,
+            id=event_id,
+            mode=mode,
+            kind=kind,
+            body=body,
+            now=now,
+        )
+    )
+
+
+def waiting_events(connection: Connection, *, mode: str, limit: int, now: int) -> list[Waiting]:
+    return connection.all(
+        """
+        SELECT id, type, body, attempts FROM webhook_events
+         WHERE due_at <= :now AND mode = :mode AND body IS NOT NULL
+         ORDER BY due_at, received_at, id LIMIT :limit
+        """,
+        into=Waiting,
+        mode=mode,
+        limit=limit,
+        now=now,
+    )
+
+
+def settle_event(tx: Transaction, event_id: str, *, why: str, now: int) -> None:
+    tx.run(
+        """
+        UPDATE webhook_events SET due_at = NULL, settled_at = :now, why = :why WHERE id = :id
+        """,
+        id=event_id,
+        why=why,
+        now=now,
+    )
+
+
+def defer_event(tx: Transaction, event_id: str, *, why: str, due_at: int) -> None:
+    tx.run(
+        """
+        UPDATE webhook_events SET due_at = :due_at, attempts = attempts + 1, why = :why
+         WHERE id = :id
+        """,
+        id=event_id,
+        why=why,
+        due_at=due_at,
+    )
+
+
+def empty_events(tx: Transaction, *, before: int) -> int:
+    """Let go of what events said; that they came stays known."""
+    return tx.run(
+        "UPDATE webhook_events SET body = NULL WHERE settled_at < :before AND body IS NOT NULL",
+        before=before,
+    )
+
+
+# Notes owed to somebody, each written once
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader or the writer is to be told, once."""
+
+    key: str
+    what: str
+    to_whom: str
+    subscriber_id: int | None
+    about: str
+    at: int
+
+
+def owe(
+    tx: Transaction, what: str, *, to_whom: str, about: str, subscriber_id: int | None, now: int
+) -> bool:
+    """Whether it was not owed before."""
+    return bool(
+        tx.run(
+            """
+            INSERT INTO notes (key, what, to_whom, subscriber_id, about, at)
+            VALUES (:key, :what, :to_whom, :subscriber_id, :about, :now)
+            ON CONFLICT (key) DO NOTHING
+            """,
+            key=f"{what}:{about}:{to_whom}",
+            what=what,
+            to_whom=to_whom,
+            subscriber_id=subscriber_id,
+            about=about,
+            now=now,
+        )
+    )
+
+
+def owed(connection: Connection, *, limit: int) -> list[Note]:
+    return connection.all(
+        """
+        SELECT key, what, to_whom, subscriber_id, about, at FROM notes
+         WHERE sent_at IS NULL ORDER BY at, key LIMIT :limit
+        """,
+        into=Note,
+        limit=limit,
+    )
+
+
+def set_written(tx: Transaction, key: str, *, now: int) -> int:
+    """One, for whoever writes the letter; nought when another did."""
+    return tx.run(
+        "UPDATE notes SET sent_at = :now WHERE key = :key AND sent_at IS NULL", key=key, now=now
+    )
+
+
+# Gifts
+
+GIFT = f"SELECT {_columns(Gift)} FROM gifts"
+
+
+def insert_gift(tx: Transaction, gift: Gift) -> bool:
+    """Whether it is new: a payment makes one gift."""
+    return bool(
+        tx.run(
+            """
+            INSERT INTO gifts (payment_id, mode, code, tier, months, buyer_id, address, send_at,
+                               created_at)
+            VALUES (:payment_id, :mode, :code, :tier, :months,
+                    (SELECT id FROM subscribers WHERE id = :buyer_id), :address, :send_at,
+                    :created_at)
+            ON CONFLICT (payment_id) DO NOTHING
+            """,
+            **asdict(gift),
+        )
+    )
+
+
+def gift_by_code(connection: Connection, code: str) -> Gift | None:
+    return connection.one(f"{GIFT} WHERE code = :code", into=Gift, code=code)
+
+
+def gift_by_payment(connection: Connection, payment_id: str) -> Gift | None:
+    return connection.one(f"{GIFT} WHERE payment_id = :id", into=Gift, id=payment_id)
+
+
+def gifts_taken_by(connection: Connection, subscriber_id: int, *, mode: str) -> list[Gift]:
+    """In the order they were taken."""
+    return connection.all(
+        f"{GIFT} WHERE taken_by = :id AND mode = :mode ORDER BY taken_at, payment_id",
+        into=Gift,
+        id=subscriber_id,
+        mode=mode,
+    )
+
+
+def take_gift(tx: Transaction, code: str, *, subscriber_id: int, now: int) -> bool:
+    return bool(
+        tx.run(
+            """
+            UPDATE gifts SET taken_by = :id, taken_at = :now
+             WHERE code = :code AND taken_at IS NULL AND ended_at IS NULL
+            """,
+            code=code,
+            id=subscriber_id,
+            now=now,
+        )
+    )
+
+
+def end_gift(tx: Transaction, payment_id: str, *, now: int) -> int:
+    """One that was paid back is worth nothing."""
+    return tx.run(
+        "UPDATE gifts SET ended_at = :now WHERE payment_id = :id AND ended_at IS NULL",
+        id=payment_id,
+        now=now,
+    )
+
+
+# Figures
+
+
+def paying(connection: Connection, *, mode: str, now: int) -> list[tuple[str, str, int, int]]:
+    """(currency, every, cents together, how many) of subscriptions that will be paid again."""
+    rows = connection.rows(
+        """
+        SELECT subscriptions.currency, subscriptions.every,
+               CAST(sum(subscriptions.cents - subscriptions.off_cents) AS bigint), count(*)
+          FROM subscriptions
+          JOIN memberships ON memberships.subscriber_id = subscriptions.subscriber_id
+                          AND memberships.kind = 'paid'
+                          AND (memberships.ends_at IS NULL OR memberships.ends_at > :now)
+         WHERE subscriptions.mode = :mode AND subscriptions.is_current = 1
+           AND subscriptions.cancel_at IS NULL
+           AND subscriptions.status IN ('active', 'past_due')
+         GROUP BY subscriptions.currency, subscriptions.every
+         ORDER BY subscriptions.currency, subscriptions.every
+        """,
+        mode=mode,
+        now=now,
+    )
+    return [(currency, every, int(cents), count) for currency, every, cents, count in rows]
+
+
+def members_by_kind(connection: Connection, *, now: int) -> dict[str, int]:
+    """How many live memberships there are of each kind; together, how many people."""
+    rows = connection.rows(
+        """
+        SELECT kind, count(*) FROM memberships
+         WHERE started_at <= :now AND (ends_at IS NULL OR ends_at > :now)
+         GROUP BY kind
+        """,
+        now=now,
+    )
+    people = connection.value(
+        """
+        SELECT count(DISTINCT subscriber_id) FROM memberships
+         WHERE started_at <= :now AND (ends_at IS NULL OR ends_at > :now)
+        """,
+        now=now,
+    )
+    return {**dict(rows), "people": people}
+
+
+def joined_and_left(
+    connection: Connection, *, mode: str, since: int, until: int
+) -> tuple[int, int, int]:
+    """(paying at :since, of those ended before :until, begun from :since to :until) in people."""
+    begun = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE mode = :mode AND subscriber_id IS NOT NULL"
+    began = "status NOT IN ('incomplete', 'incomplete_expired')"
+    at_first = (
+        f"{begun} AND {began} AND created_at < :since AND (ended_at IS NULL OR ended_at >= :since)"
+    )
+    at_last = (
+        f"{begun} AND {began} AND created_at < :until AND (ended_at IS NULL OR ended_at >= :until)"
+    )
+    count = "SELECT count(*) FROM"
+    values = {"mode": mode, "since": since, "until": until}
+    before = connection.value(f"{count} ({at_first}) AS first", mode=mode, since=since)
+    stayed = connection.value(
+        f"{count} ({at_first}) AS first JOIN ({at_last}) AS last "
+        "ON last.subscriber_id = first.subscriber_id",
+        **values,
+    )
+    after = connection.value(f"{count} ({at_last}) AS last", mode=mode, until=until)
+    return int(before), int(before - stayed), int(after - stayed)
+
+
+def income(
+    connection: Connection, *, mode: str, since: int, until: int
+) -> list[tuple[str, int, int]]:
+    """(currency, cents that came in, cents given back) from `since` to `until`."""
+    rows = connection.rows(
+        """
+        SELECT currency, CAST(sum(came) AS bigint), CAST(sum(back) AS bigint) FROM (
+            SELECT currency, cents AS came, 0 AS back FROM payments
+             WHERE mode = :mode AND status = 'paid' AND paid_at >= :since AND paid_at < :until
+            UNION ALL
+            SELECT currency, 0 AS came, cents AS back FROM refunds
+             WHERE mode = :mode AND status = 'succeeded'
+               AND created_at >= :since AND created_at < :until
+        ) AS moved GROUP BY currency ORDER BY currency
+        """,
+        mode=mode,
+        since=since,
+        until=until,
+    )
+    return [(currency, int(came), int(back)) for currency, came, back in rows]

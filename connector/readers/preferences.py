@@ -130,7 +130,7 @@ def export(db: Database, recipient: int) -> dict[str, Any]:
             "confirmations_asked_for": [
                 clock.utc(at) for at in store.askings_for(connection, found.email_key)
             ],
-            "membership": _membership(store.membership(connection, found.id)),
+            "memberships": [_membership(one) for one in store.memberships(connection, found.id)],
             "letters": [_letter(row) for row in ledger.deliveries_to(connection, found.email_key)],
             "decisions": [
                 _decided(one) for one in ledger.decisions_to(connection, found.email_key)
@@ -186,9 +186,7 @@ def _consented(consent: Consent) -> dict[str, Any]:
     }
 
 
-def _membership(found: tuple[Any, ...] | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
+def _membership(found: tuple[Any, ...]) -> dict[str, Any]:
     tier, kind, started_at, ends_at = found
     return {
         "tier": tier,

@@ -277,13 +277,15 @@ def counts(connection: Connection) -> dict[State, int]:
     return dict(connection.rows("SELECT state, count(*) FROM subscribers GROUP BY state"))
 
 
-def membership(connection: Connection, subscriber_id: int) -> tuple[Any, ...] | None:
-    """(tier, kind, started_at, ends_at) of somebody's membership, for showing it to them."""
-    found = connection.rows(
-        "SELECT tier, kind, started_at, ends_at FROM memberships WHERE subscriber_id = :id",
+def memberships(connection: Connection, subscriber_id: int) -> list[tuple[Any, ...]]:
+    """(tier, kind, started_at, ends_at) of somebody's memberships, for showing them."""
+    return connection.rows(
+        """
+        SELECT tier, kind, started_at, ends_at FROM memberships
+         WHERE subscriber_id = :id ORDER BY started_at, kind
+        """,
         id=subscriber_id,
     )
-    return found[0] if found else None
 
 
 def everybody(connection: Connection, *, now: int) -> Iterator[tuple[Any, ...]]:
@@ -300,8 +302,10 @@ def everybody(connection: Connection, *, now: int) -> Iterator[tuple[Any, ...]]:
                memberships.tier, memberships.ends_at
           FROM subscribers
           LEFT JOIN suppressions ON suppressions.address_key = subscribers.email_key
-          LEFT JOIN memberships ON memberships.subscriber_id = subscribers.id
-                               AND (memberships.ends_at IS NULL OR memberships.ends_at > :now)
+          LEFT JOIN memberships ON memberships.id = (
+                    SELECT id FROM memberships
+                     WHERE subscriber_id = subscribers.id AND (ends_at IS NULL OR ends_at > :now)
+                     ORDER BY ends_at DESC NULLS FIRST, id LIMIT 1)
          ORDER BY subscribers.id
         """,
         now=now,

@@ -34,12 +34,14 @@ def test_a_member_sees_everything(db: Database, people: People, visitor: Visitor
             }
         ],
         "confirmations_asked_for": ["2026-09-21T14:13:20Z"],
-        "membership": {
-            "tier": "member",
-            "kind": "complimentary",
-            "started_at": "2026-09-21T14:13:20Z",
-            "ends_at": None,
-        },
+        "memberships": [
+            {
+                "tier": "member",
+                "kind": "complimentary",
+                "started_at": "2026-09-21T14:13:20Z",
+                "ends_at": None,
+            }
+        ],
         "letters": [
             {
                 "about": "already",
@@ -65,4 +67,4 @@ def test_why_we_do_not_write_is_told_too(db: Database, people: People) -> None:
         "detail": "550 5.1.1",
         "at": "2026-09-21T14:13:20Z",
     }
-    assert held["membership"] is None
+    assert held["memberships"] == []

@@ -126,7 +126,8 @@ def test_a_member_who_leaves_stays_a_member(
 ) -> None:
     leave(db, configured, people.bea.id, now=now)
 
-    assert preferences.export(db, people.bea.id)["membership"]["ends_at"] is None
+    (held,) = preferences.export(db, people.bea.id)["memberships"]
+    assert held["ends_at"] is None
 
 
 def test_the_undo_brings_them_back(

@@ -1,0 +1,24 @@
+"""A membership that somebody buys for somebody else.
+
+A pure noun; who takes it and how long it lasts is for the verbs to say.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """Bought once, taken once by its `code`; `address` is whom it is for, if the buyer said so."""
+
+    payment_id: str
+    mode: str
+    code: str
+    tier: str
+    months: int
+    buyer_id: int | None
+    address: str
+    send_at: int | None
+    created_at: int
+    taken_by: int | None = None
+    taken_at: int | None = None
+    ended_at: int | None = None

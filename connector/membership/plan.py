@@ -1,0 +1,201 @@
+"""What a reader does with their membership: begin, change, leave, stay, pause, go on.
+
+Each asks Stripe, then writes what Stripe says now; nothing is believed to have worked before.
+"""
+
+from connector.database import Database
+from connector.errors import NotFound, Refused
+from connector.membership import projection, store, stripe_api
+from connector.membership.billing import Checkout, Payment, Preview, Refund, Subscription
+from connector.membership.stripe_api import Choice, Client
+from connector.readers.subscriber import Subscriber
+from connector.settings import Settings
+
+NOT_PAYING = "There is no paid membership to change."
+
+
+def begin(
+    db: Database,
+    settings: Settings,
+    client: Client,
+    subscriber: Subscriber,
+    choice: Choice,
+    *,
+    success_url: str,
+    cancel_url: str,
+    now: int,
+    promotion: str = "",
+) -> Checkout:
+    """A page at Stripe where somebody becomes a member.
+
+    Raises Refused for who is one already and pays for it, PaymentsUnavailable.
+    """
+    if current(db, settings, subscriber.id) is not None:
+        raise Refused("You are a member already. Thank you! You can change your plan instead.")
+    customer_id = customer(db, settings, client, subscriber, now=now)
+    return stripe_api.create_checkout(
+        client,
+        settings,
+        subscriber=subscriber,
+        customer_id=customer_id,
+        choice=choice,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        promotion=promotion,
+    )
+
+
+def customer(
+    db: Database, settings: Settings, client: Client, subscriber: Subscriber, *, now: int
+) -> str:
+    """The customer of a subscriber: the one we know, one at Stripe, or a new one."""
+    mode = settings.stripe.mode
+    with db.read() as connection:
+        known = store.customer_of(connection, subscriber.id, mode=mode)
+    if known is not None and stripe_api.is_customer(client, known):
+        return known
+    found = stripe_api.find_customer(client, settings, subscriber) or stripe_api.create_customer(
+        client, settings, subscriber
+    )
+    with db.write() as tx:
+        store.keep_customer(tx, found, subscriber_id=subscriber.id, mode=mode, now=now)
+    return found
+
+
+def current(db: Database, settings: Settings, subscriber_id: int) -> Subscription | None:
+    """The live subscription that counts, as we last heard of it."""
+    with db.read() as connection:
+        return store.current(connection, subscriber_id, mode=settings.stripe.mode)
+
+
+def preview(
+    db: Database,
+    settings: Settings,
+    client: Client,
+    subscriber_id: int,
+    choice: Choice,
+    *,
+    now: int,
+) -> Preview:
+    """What another plan or amount costs now, and then. Raises NotFound, Refused."""
+    one = _current(db, settings, subscriber_id)
+    return stripe_api.preview(client, settings, one, choice, now=now)
+
+
+def change(
+    db: Database,
+    settings: Settings,
+    client: Client,
+    subscriber_id: int,
+    choice: Choice,
+    *,
+    previewed_at: int,
+    now: int,
+) -> Subscription:
+    """Another plan or amount, at the price that was shown; raises Refused when the card says no."""
+    one = _current(db, settings, subscriber_id)
+    stripe_api.change(client, settings, one, choice, previewed_at=previewed_at)
+    return _again(db, settings, client, one, now=now)
+
+
+def leave(
+    db: Database,
+    settings: Settings,
+    client: Client,
+    subscriber_id: int,
+    *,
+    now: int,
+    comment: str = "",
+) -> Subscription:
+    """Let it run out at the end of what was paid for; twice is harmless."""
+    one = _current(db, settings, subscriber_id)
+    if not one.is_leaving:
+        stripe_api.cancel_at_period_end(client, one.id, comment=comment)
+    return _again(db, settings, client, one, now=now)
+
+
+def stay(
+    db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
+) -> Subscription:
+    """Take a leaving back while it runs; twice is harmless."""
+    one = _current(db, settings, subscriber_id)
+    if one.is_leaving:
+        stripe_api.keep_on(client, one.id)
+    return _again(db, settings, client, one, now=now)
+
+
+def pause(
+    db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
+) -> Subscription:
+    """Charge nothing until they go on."""
+    one = _current(db, settings, subscriber_id)
+    stripe_api.pause(client, one.id)
+    return _again(db, settings, client, one, now=now)
+
+
+def go_on(
+    db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
+) -> Subscription:
+    """End a pause. Raises NotFound when there is none, Refused beside a live subscription."""
+    if current(db, settings, subscriber_id) is not None:
+        raise Refused("There is a membership that runs already.")
+    with db.read() as connection:
+        known = store.subscriptions_of(connection, subscriber_id, mode=settings.stripe.mode)
+    paused = [one for one in known if one.status == "paused"]
+    if not paused:
+        raise NotFound("There is no membership that pauses.")
+    stripe_api.resume(client, paused[-1].id)
+    return _again(db, settings, client, paused[-1], now=now)
+
+
+def end(
+    db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
+) -> list[Subscription]:
+    """End everything of somebody's at once, so that nobody who is gone is charged."""
+    with db.read() as connection:
+        known = store.subscriptions_of(connection, subscriber_id, mode=settings.stripe.mode)
+    ended = [one for one in known if one.ended_at is None]
+    for one in ended:
+        stripe_api.cancel_now(client, one.id)
+    return [_again(db, settings, client, one, now=now) for one in ended]
+
+
+def pay_back(
+    db: Database,
+    settings: Settings,
+    client: Client,
+    payment: Payment,
+    *,
+    now: int,
+    cents: int | None = None,
+) -> Refund:
+    """Give a payment back, all that is left of it or `cents`. Raises Refused for what is more."""
+    with db.read() as connection:
+        back = store.refunds_of(connection, payment.intent_id)
+    left = payment.cents - sum(one.cents for one in back if one.status != "failed")
+    if left <= 0 or (cents is not None and not 0 < cents <= left):
+        raise Refused("That is more than is left of this payment.")
+    refund = stripe_api.refund(
+        client,
+        settings,
+        payment.intent_id,
+        # Two clicks are one refund; a second one of the same size is meant.
+        key=f"{payment.id}:{left}:{cents or left}",
+        cents=cents or left,
+    )
+    projection.project(db, settings, client, projection.Subject("refund", refund.id), now=now)
+    return refund
+
+
+def _current(db: Database, settings: Settings, subscriber_id: int) -> Subscription:
+    found = current(db, settings, subscriber_id)
+    if found is None:
+        raise NotFound(NOT_PAYING)
+    return found
+
+
+def _again(
+    db: Database, settings: Settings, client: Client, one: Subscription, *, now: int
+) -> Subscription:
+    found = projection.project_subscription(db, settings, client, one.id, now=now)
+    return found if found is not None else one
