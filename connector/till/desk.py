@@ -1,0 +1,282 @@
+"""What a person does at the Till: pay or walk away, turn the clock, refund, dispute, break things.
+
+These are the verbs of its pages and commands; `now` is the real time in milliseconds
+throughout. With a live key none of it exists.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from connector.database import Database
+from connector.errors import Misconfigured, NotFound, Refused
+from connector.settings import Settings
+from connector.till import checkout, payments, portal, store, subscriptions, turning
+from connector.till.checkout import Payer
+from connector.till.customers import Card
+from connector.till.drawer import Drawer, Entry, time_of
+from connector.till.refusal import Refusal
+from connector.till.shapes import Body
+
+__all__ = ["Card", "Fault", "Outcome", "Payer"]
+
+LIVE_KEYS = ("sk_live_", "rk_live_", "pk_live_")
+Fault = Literal[
+    "api error", "timeout", "lost answer", "rate limit", "declined renewal", "3ds renewal"
+]
+AtLast = Literal["cancel", "unpaid", "past_due"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How trying to pay ended: `paid`, `declined` or `3ds`; where to go next, or what to say."""
+
+    what: Literal["paid", "declined", "3ds"]
+    url: str = ""
+    message: str = ""
+
+
+def refuse_live(key: str) -> None:
+    """Raise Misconfigured beside a live key: play money and real money never meet."""
+    if key.strip().startswith(LIVE_KEYS):
+        raise Misconfigured(
+            "The Till plays with money that is not there, and this site has a live Stripe key. "
+            "Take the key away to use the Till, or leave the Till alone."
+        )
+
+
+def time(db: Database, *, now: int) -> int:
+    """What time it is at the Till, in milliseconds."""
+    with db.read() as connection:
+        return time_of(connection, now=now)
+
+
+# Checkout
+
+
+def session(db: Database, settings: Settings, key: str, *, now: int) -> tuple[Body, list[Body]]:
+    """A Checkout session and its lines; raises NotFound."""
+    with turning.opened(db, settings, now=now) as drawer:
+        entry = _find(drawer, key, "checkout.session")
+        return entry.body, checkout.lines_of(entry)
+
+
+def pay(
+    db: Database,
+    settings: Settings,
+    key: str,
+    *,
+    card: Card = "ok",
+    payer: Payer | None = None,
+    now: int,
+) -> Outcome:
+    """Press “Pay” on the page of a session.
+
+    `paid` carries the success URL. A declined card leaves the session open; one that asks for
+    3-D Secure does too, until the payer comes back with `is_authenticated`. Raises NotFound,
+    and Refused when the session is over.
+    """
+    payer = payer or Payer(card=card)
+    with turning.opened(db, settings, now=now) as drawer:
+        _find(drawer, key, "checkout.session")
+        try:
+            body = checkout.pay(drawer, key, payer)
+        except Refusal as refusal:
+            drawer.forget()
+            return _not_paid(drawer, key, refusal)
+        return Outcome("paid", body["success_url"].replace("{CHECKOUT_SESSION_ID}", key))
+
+
+def abandon(db: Database, settings: Settings, key: str, *, now: int) -> str:
+    """Go back without paying: the session stays open until it expires; the URL to go to."""
+    with turning.opened(db, settings, now=now) as drawer:
+        body = _find(drawer, key, "checkout.session").body
+        return str(body["cancel_url"] or drawer.settings.publication.url)
+
+
+def expire(db: Database, settings: Settings, key: str, *, now: int) -> None:
+    """Let a session expire now."""
+    with _asking(db, settings, now) as drawer:
+        checkout.expire(drawer, {}, key)
+
+
+# Portal
+
+
+def portal_of(db: Database, settings: Settings, key: str, *, now: int) -> dict[str, Any]:
+    """What the portal shows: `session`, `customer`, `features`, `subscriptions`, `invoices`."""
+    with turning.opened(db, settings, now=now) as drawer:
+        opened = _find(drawer, key, "billing_portal.session")
+        plans = drawer.all("subscription", opened.owner)
+        return {
+            "session": opened.body,
+            "customer": drawer.body(opened.owner),
+            "features": drawer.body(opened.body["configuration"])["features"],
+            "subscriptions": [plan.body for plan in reversed(plans)],
+            "invoices": [
+                one.body for plan in plans for one in reversed(drawer.all("invoice", plan.key))
+            ],
+        }
+
+
+def cancel(
+    db: Database,
+    settings: Settings,
+    portal_session: str,
+    subscription: str,
+    *,
+    feedback: str = "",
+    comment: str = "",
+    now: int,
+) -> Body:
+    """Cancel a plan in the portal; raises Refused where it is not offered."""
+    with _asking(db, settings, now) as drawer:
+        return portal.cancel(
+            drawer, portal_session, subscription, feedback=feedback, comment=comment
+        )
+
+
+def resume(
+    db: Database, settings: Settings, portal_session: str, subscription: str, *, now: int
+) -> Body:
+    """Take a cancellation back in the portal."""
+    with _asking(db, settings, now) as drawer:
+        return portal.resume(drawer, portal_session, subscription)
+
+
+def update_card(
+    db: Database, settings: Settings, portal_session: str, *, card: Card = "ok", now: int
+) -> Body:
+    """Another card in the portal; raises Refused when it is declined."""
+    with _asking(db, settings, now) as drawer:
+        return portal.update_card(drawer, portal_session, card)
+
+
+def replace_card(
+    db: Database, settings: Settings, customer: str, *, card: Card = "ok", now: int
+) -> Body:
+    """The card of a customer behaves differently from now on."""
+    with _asking(db, settings, now) as drawer:
+        return portal.replace_card(drawer, customer, card)
+
+
+def pay_invoice(
+    db: Database, settings: Settings, invoice: str, *, card: Card = "ok", now: int
+) -> Outcome:
+    """Pay an open invoice on its own page, with a card at hand."""
+    with _asking(db, settings, now) as drawer:
+        entry = drawer.entry(invoice, "invoice")
+        if entry.body["status"] != "open":
+            raise Refused("This invoice is not open.")
+        portal.replace_card(drawer, entry.body["customer"], card)
+        result = subscriptions.collect(drawer, entry, is_present=True, is_authenticated=True)
+        return Outcome("paid" if result == "paid" else "declined")
+
+
+# The world outside
+
+
+def advance(db: Database, settings: Settings, seconds: int, *, now: int) -> int:
+    """Turn the clock ahead and do what falls due; the Till's new time in milliseconds."""
+    if seconds < 0:
+        raise Refused("The Till’s clock only turns forward.")
+    return turning.turn(db, settings, seconds, now=now)
+
+
+def refund(
+    db: Database, settings: Settings, paid: str, *, amount: int | None = None, now: int
+) -> Body:
+    """Give back a charge, an intent or an invoice, or a part of it."""
+    with _asking(db, settings, now) as drawer:
+        charge = _charge_of(drawer, paid)
+        part = {} if amount is None else {"amount": str(amount)}
+        return payments.create_refund(drawer, {"charge": charge.key} | part)
+
+
+def dispute(
+    db: Database, settings: Settings, paid: str, *, reason: str = "fraudulent", now: int
+) -> Body:
+    """The bank takes back a charge, an intent's or an invoice's."""
+    with _asking(db, settings, now) as drawer:
+        return payments.dispute(drawer, _charge_of(drawer, paid), reason=reason)
+
+
+def decide(db: Database, settings: Settings, dispute: str, *, won: bool, now: int) -> Body:
+    """The bank's last word on a dispute."""
+    with _asking(db, settings, now) as drawer:
+        return payments.decide(drawer, dispute, won=won)
+
+
+def warn(db: Database, settings: Settings, paid: str, *, now: int) -> Body:
+    """An early fraud warning about a payment."""
+    with _asking(db, settings, now) as drawer:
+        return payments.warn(drawer, _charge_of(drawer, paid))
+
+
+def fail_next(db: Database, kind: Fault, *, times: int = 1) -> None:
+    """The next request, or the next renewal, goes wrong; raises Refused for an unknown kind."""
+    if kind not in get_args(Fault):
+        raise Refused(f"The Till can fail with: {', '.join(get_args(Fault))}.")
+    with db.write() as tx:
+        store.add_fault(tx, kind, times)
+
+
+def mend(db: Database) -> None:
+    """No more failures are to come."""
+    with db.write() as tx:
+        store.clear_faults(tx)
+
+
+def after_the_last_try(db: Database, what: AtLast) -> None:
+    """What follows the last failed retry: the plan is cancelled, unpaid, or stays past due."""
+    with db.write() as tx:
+        clock = store.clock(tx)
+        clock.at_last = what
+        store.set_clock(tx, clock)
+
+
+# Small things
+
+
+@contextmanager
+def _asking(db: Database, settings: Settings, now: int) -> Iterator[Drawer]:
+    """The drawer, with refusals in the words of a person."""
+    try:
+        with turning.opened(db, settings, now=now) as drawer:
+            yield drawer
+    except Refusal as refusal:
+        said = str(refusal)
+        raise (NotFound(said) if refusal.status == 404 else Refused(said)) from None  # noqa: PLR2004
+
+
+def _find(drawer: Drawer, key: str, kind: str) -> Entry:
+    found = drawer.look(key)
+    if found is None or found.kind != kind:
+        raise NotFound("There is nothing at this address of the Till.")
+    return found
+
+
+def _not_paid(drawer: Drawer, key: str, refusal: Refusal) -> Outcome:
+    code = refusal.error.get("code", "")
+    if code == "authentication_required":
+        return Outcome("3ds", drawer.url(f"{key}/3ds"), str(refusal))
+    if refusal.kind == "card_error":
+        return Outcome("declined", drawer.url(key), str(refusal))
+    raise Refused(str(refusal)) from None
+
+
+def _charge_of(drawer: Drawer, paid: str) -> Entry:
+    entry = drawer.entry(paid)
+    if entry.kind == "invoice":
+        payment = next(iter(drawer.all("invoice_payment", paid)), None)
+        if payment is None:
+            raise Refused("Nothing was paid for this invoice.")
+        entry = drawer.entry(payment.body["payment"]["payment_intent"])
+    if entry.kind == "payment_intent":
+        if not entry.body["latest_charge"]:
+            raise Refused("Nothing was paid here.")
+        entry = drawer.entry(entry.body["latest_charge"])
+    if entry.kind != "charge":
+        raise Refused("Only a payment can be given back or disputed.")
+    return entry
