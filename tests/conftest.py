@@ -1,5 +1,6 @@
 """What every test can ask for: a publication of its own, its database, and a clock that stands still."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from connector.membership import complimentary
 from connector.readers import preferences, signup
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
+from connector.till import exchange as till
+from connector.till.exchange import Exchange
 from tests import clusters
 
 # A busy machine is no failure.
@@ -126,3 +129,24 @@ def people(db: Database, configured: Settings, now: int) -> People:
     with db.write() as tx:
         mailings.suppress(tx, dan.email_key, why="bounced", detail="550 5.1.1", now=now)
     return People(ada, bea, preferences.find(db, cas.id), dan)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _everything_said_to_stripe_fits_its_contract() -> Iterator[None]:
+    """Whatever passes through the Till, in any test, is checked; nothing is imported before."""
+
+    def look(exchange: Exchange) -> None:
+        from tests import contract
+
+        contract.check_exchange(exchange)
+
+    def look_at_event(body: bytes) -> None:
+        from tests import contract
+
+        contract.check_event(json.loads(body))
+
+    till.watchers.append(look)
+    till.event_watchers.append(look_at_event)
+    yield
+    till.watchers.remove(look)
+    till.event_watchers.remove(look_at_event)

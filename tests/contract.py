@@ -98,6 +98,11 @@ def check_error(body: Any) -> None:
         _value(value, known[field], f"error.{field}")
 
 
+def fields_of(module: str, name: str) -> dict[str, Any]:
+    """The fields of a class of the package, with their types."""
+    return _fields(getattr(importlib.import_module(module), name))
+
+
 # Answers
 
 

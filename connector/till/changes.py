@@ -340,7 +340,7 @@ def _end_trial(subscription: Entry, form: Form, now: int) -> bool:
     if "trial_end" not in form or subscription.body["status"] == "canceled":
         return False
     if form["trial_end"] == "now":
-        was_trialing = subscription.body["status"] == "trialing"
+        was_trialing: bool = subscription.body["status"] == "trialing"
         if was_trialing:
             subscription.body |= {"status": "active", "trial_end": now}
         return was_trialing
@@ -471,7 +471,7 @@ def _resumption(drawer: Drawer, subscription: Entry, form: Form) -> Entry | None
 
 
 def _will_end(body: Body) -> bool:
-    leaves = body["cancel_at"]
+    leaves: int | None = body["cancel_at"]
     return leaves is not None and leaves <= subscriptions.current_end(body)
 
 

@@ -246,13 +246,16 @@ def payment_of(drawer: Drawer, key: str) -> Entry:
 
 def net(one: Body) -> int:
     """What a line comes to, discounts taken off."""
-    return int(one["amount"]) - sum(part["amount"] for part in one["discount_amounts"] or [])
+    return int(one["amount"] - sum(part["amount"] for part in one["discount_amounts"] or []))
 
 
 def _parent(subscription: Entry | None, prorated_at: int | None) -> Body | None:
     if subscription is None:
         return None
-    details = {"metadata": dict(subscription.body["metadata"]), "subscription": subscription.key}
+    details: Body = {
+        "metadata": dict(subscription.body["metadata"]),
+        "subscription": subscription.key,
+    }
     if prorated_at:
         details["subscription_proration_date"] = prorated_at
     return {

@@ -206,7 +206,12 @@ def dispute(drawer: Drawer, charged: Entry, *, reason: str = "fraudulent") -> Bo
         network_reason_code="10.4",
         payment_intent=charged.body["payment_intent"],
         payment_method_details={
-            "card": {"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"},
+            "card": {
+                "brand": "visa",
+                "case_type": "chargeback",
+                "network": "visa",
+                "network_reason_code": "10.4",
+            },
             "type": "card",
         },
         reason=reason,

@@ -336,7 +336,8 @@ def as_preview(body: Body) -> Body:
 
 
 def current_end(body: Body) -> int:
-    return min(item["current_period_end"] for item in body["items"]["data"])
+    """When the period that is running ends."""
+    return min(int(item["current_period_end"]) for item in body["items"]["data"])
 
 
 def restart(subscription: Entry, at: int) -> None:

@@ -43,7 +43,7 @@ class TillClient(stripe.HTTPClient):
         self._settings = settings
         self._now = now
 
-    def request(  # the package says str, and takes bytes
+    def request(  # type: ignore[override]  # the package says str, and takes bytes
         self,
         method: str,
         url: str,
@@ -58,7 +58,7 @@ class TillClient(stripe.HTTPClient):
         text = parts.query if method.lower() == "get" else _text(post_data) or parts.query
         return self._answered(method.lower(), parts.path, text, sent)
 
-    async def request_async(  # type: ignore[override]
+    async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None, **_: Any
     ) -> Answer:
         return self.request(method, url, headers, post_data)

@@ -10,7 +10,7 @@ from tests.till.shop import DAY, Shop
 
 
 def end_of(subscription: stripe.Subscription) -> int:
-    return subscription["items"].data[0].current_period_end
+    return int(subscription["items"].data[0].current_period_end)
 
 
 def test_joining_pays_the_first_invoice(shop: Shop) -> None:
