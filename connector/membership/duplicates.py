@@ -10,6 +10,7 @@ from connector.database import Database
 from connector.errors import Refused
 from connector.membership import notes, projection, store, stripe_api
 from connector.membership.billing import Payment, Subscription
+from connector.membership.projection import Subject
 from connector.membership.stripe_api import Client
 from connector.settings import Settings
 
@@ -42,16 +43,26 @@ def _settle(
     if not is_slip:
         _note(db, one, is_settled=False, now=now)
         return False
-    try:
-        for payment in _paid(db, one) if is_younger else ():
-            stripe_api.refund(client, settings, payment.intent_id, key=f"duplicate:{payment.id}")
-    except Refused as error:
-        log.warning("A duplicate subscription could not be paid back: %s", error)
-        _note(db, one, is_settled=False, now=now)
-        return False
+    # Paid back first: what was ended is no duplicate any more, and nobody would look again.
+    owed = _paid(db, one) if is_younger else []
+    returned = [_pay_back(db, settings, client, each, now=now) for each in owed]
     stripe_api.cancel_now(client, one.id)
     projection.project_subscription(db, settings, client, one.id, now=now)
-    _note(db, one, is_settled=True, now=now)
+    _note(db, one, is_settled=all(returned), now=now)
+    return True
+
+
+def _pay_back(
+    db: Database, settings: Settings, client: Client, payment: Payment, *, now: int
+) -> bool:
+    """Whether it is the reader's again; a bank may have taken it back, which is for the writer."""
+    key = f"duplicate:{payment.id}"
+    try:
+        back = stripe_api.refund(client, settings, payment.intent_id, key=key)
+    except Refused as error:
+        log.warning("A duplicate subscription could not be paid back: %s", error)
+        return False
+    projection.project(db, settings, client, Subject("refund", back.id), now=now)
     return True
 
 

@@ -39,6 +39,10 @@ OPTIONAL = (
     "allow_promotion_codes",
     "saved_payment_method_options",
 )
+NOT_TO_BE_REFUNDED = {
+    "charge_already_refunded": "This payment was given back already.",
+    "charge_disputed": "The bank has taken this payment back; it cannot be given back as well.",
+}
 # At most twenty types in one question: https://docs.stripe.com/api/events/list
 TYPES = 20
 EVENTS = (
@@ -388,12 +392,21 @@ def cancel_now(client: Client, subscription_id: str) -> None:
 def refund(
     client: Client, settings: Settings, intent_id: str, *, key: str, cents: int | None = None
 ) -> Refund:
-    """Give a payment back, or `cents` of it. The same `key` never gives back twice."""
+    """Give a payment back, or `cents` of it. The same `key` never gives back twice.
+
+    Raises Refused for one that was given back before, or that a bank has taken back.
+    """
     wanted: Any = {"payment_intent": intent_id}
     if cents is not None:
         wanted["amount"] = cents
+    stripe = _stripe()
     with _asking():
-        found = client.v1.refunds.create(wanted, {"idempotency_key": f"refund:{key}"})
+        try:
+            found = client.v1.refunds.create(wanted, {"idempotency_key": f"refund:{key}"})
+        except stripe.InvalidRequestError as error:
+            if error.code in NOT_TO_BE_REFUNDED:
+                raise Refused(NOT_TO_BE_REFUNDED[error.code]) from None
+            raise
     return billing.refund(settings, _plain(found))
 
 
