@@ -43,6 +43,13 @@ MAY_WAIT = frozenset(
         "trial_from_plan",
     ]
 )
+NOT_PLAYED = (
+    "add_invoice_items",
+    "billing_schedules",
+    "billing_thresholds",
+    "default_tax_rates",
+    "transfer_data",
+)
 AFTER_THE_END = frozenset({"cancellation_details", "metadata", "expand"})
 
 
@@ -196,6 +203,7 @@ def _check(subscription: Entry, form: Form) -> None:
             param=name,
         )
     forms.apart(form, "cancel_at", "cancel_at_period_end")
+    forms.not_played(form, *NOT_PLAYED)
 
 
 def _describe(drawer: Drawer, subscription: Entry, form: Form) -> None:

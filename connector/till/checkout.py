@@ -27,6 +27,8 @@ BELONGS = {
     "submit_type": "payment",
     "setup_intent_data": "setup",
 }
+NOT_PLAYED = ("after_expiration", "optional_items", "shipping_options")
+NOT_PLAYED_IN_PLANS = ("billing_cycle_anchor", "default_tax_rates", "invoice_settings")
 KEPT_AS_SENT = (
     "billing_address_collection",
     "branding_settings",
@@ -91,6 +93,7 @@ def create(drawer: Drawer, form: Form) -> Body:
         status="open",
         success_url=form["success_url"],
         ui_mode="hosted_page",
+        tax_id_collection=_tax_ids(form),
         wallet_options=None,
         **{name: form[name] for name in KEPT_AS_SENT if name in form},
     )
@@ -287,6 +290,8 @@ def _check(form: Form) -> str:
     forms.required(form, "mode")
     mode = forms.one_of(form, "mode", MODES)
     forms.required(form, "success_url")
+    forms.not_played(form, *NOT_PLAYED)
+    forms.not_played(form.get("subscription_data", {}), *NOT_PLAYED_IN_PLANS)
     if form.get("ui_mode", "hosted_page") != "hosted_page":
         raise Refusal("The Till shows hosted pages only.", param="ui_mode")
     forms.apart(form, "customer", "customer_email")
@@ -405,6 +410,14 @@ def _automatic_tax(form: Form) -> Body:
     enabled = forms.yes(form.get("automatic_tax", {}), "enabled")
     status = "complete" if enabled else None  # the Till finds no tax anywhere
     return {"enabled": enabled, "liability": None, "provider": None, "status": status}
+
+
+def _tax_ids(form: Form) -> Body | None:
+    asked = form.get("tax_id_collection")
+    if not asked:
+        return None
+    required = forms.one_of(asked, "required", ("if_supported", "never"), "never")
+    return {"enabled": forms.yes(asked, "enabled"), "required": required}
 
 
 def _details(drawer: Drawer, customer: str | None, email: str | None) -> Body | None:

@@ -77,6 +77,13 @@ def apart(form: Form, *names: str) -> None:
         )
 
 
+def not_played(form: Form, *names: str) -> None:
+    """Raise Refusal for what Stripe knows and the Till does not, where ignoring it would mislead."""
+    for name in names:
+        if form.get(name):
+            raise Refusal(f"The Till does not play `{name}`.", param=name)
+
+
 def text(form: Form, name: str) -> str | None:
     """A text; empty is none at all."""
     return str(form[name]) if form.get(name) else None

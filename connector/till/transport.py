@@ -29,7 +29,8 @@ Answer = tuple[bytes, int, dict[str, str]]
 class TillClient(stripe.HTTPClient):
     """Answers the SDK out of the site's own database. `now` tells the real time in milliseconds.
 
-    Raises Misconfigured when `key` is a live one, or when a request brings one.
+    Raises Misconfigured beside a live key, in `key` or in the settings, or when a request
+    brings one.
     """
 
     name = "till"
@@ -38,7 +39,7 @@ class TillClient(stripe.HTTPClient):
         self, db: Database, settings: Settings, now: Callable[[], int], *, key: str = ""
     ) -> None:
         super().__init__()
-        desk.refuse_live(key)
+        desk.refuse_live(key or settings.stripe.key)
         self._db = db
         self._settings = settings
         self._now = now

@@ -1,5 +1,6 @@
 """Requests: what is refused, in Stripe's words; the same key twice; pages; what goes wrong."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,6 @@ from connector.errors import Misconfigured
 from connector.till import desk
 from connector.till.transport import TillClient
 from tests.till.shop import Shop
-
-
-def monthly(shop: Shop) -> dict[str, Any]:
-    return {"line_items": [{"price": shop.prices["month"], "quantity": 1}], "mode": "subscription"}
 
 
 @pytest.mark.parametrize(
@@ -288,3 +285,22 @@ def test_a_deleted_customer_takes_their_plans_along(shop: Shop) -> None:
     assert shop.v1.customers.retrieve(subscription.customer).deleted
     assert shop.subscription(subscription.id).status == "canceled"
     assert "customer.deleted" in shop.types()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"after_expiration": {"recovery": {"enabled": True}}},
+        {"subscription_data": {"billing_cycle_anchor": 1_800_000_000}},
+    ],
+)
+def test_what_would_mislead_is_refused(shop: Shop, more: dict[str, Any]) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="does not play"):
+        shop.session(**more)
+
+
+def test_it_refuses_settings_with_a_live_key(shop: Shop) -> None:
+    live = replace(shop.settings, stripe=replace(shop.settings.stripe, key="sk_live_1"))
+
+    with pytest.raises(Misconfigured, match="live"):
+        TillClient(shop.db, live, lambda: shop.now)
