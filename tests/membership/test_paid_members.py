@@ -1,14 +1,27 @@
 """Readers become members at the Till: what Stripe says now is what we say, however we hear of it."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from connector.clock import DAY
-from connector.errors import PaymentsUnavailable, Refused
-from connector.membership import complimentary, figures, plan, projection, store, tiers
+from connector.errors import NotFound, PaymentsUnavailable, Refused
+from connector.membership import (
+    complimentary,
+    figures,
+    plan,
+    projection,
+    store,
+    stripe_api,
+    sweep,
+    tiers,
+)
 from connector.membership.billing import Subscription
 from connector.membership.membership import Membership
 from connector.membership.money import Amount
 from connector.till import desk
+from tests.database.tables import dump
 from tests.membership.conftest import Life
 
 
@@ -165,7 +178,7 @@ def test_a_failed_payment_has_days_of_grace(life: Life) -> None:
     assert not is_member(life, after=grace - life.now)
 
 
-def test_a_new_card_ends_the_trouble(life: Life) -> None:
+def test_a_new_card_ends_the_trouble_and_the_hour_brings_what_was_lost(life: Life) -> None:
     life.join()
     life.hear()
     life.card("declined")
@@ -174,7 +187,9 @@ def test_a_new_card_ends_the_trouble(life: Life) -> None:
 
     life.card("ok")
     life.wait(10)
-    life.hear()
+    life.hear(drop=100)
+    assert running(life).status == "past_due"
+    sweep.hourly(life.db, life.settings, life.client, now=life.now)
 
     assert running(life).status == "active"
     assert is_member(life, after=100 * DAY)
@@ -270,3 +285,79 @@ def test_what_a_month_brings_in(life: Life) -> None:
     moved = figures.between(life.db, life.settings, since=life.now - DAY, until=life.now + DAY)
     assert (moved.at_first, moved.joined, moved.left, moved.churn) == (0, 1, 0, None)
     assert moved.came_in == (Amount(5000, "usd"),)
+
+
+def test_who_is_a_member_twice_gets_one_letter(life: Life) -> None:
+    life.join()
+    life.hear()
+    complimentary.comp(life.db, life.somebody.id, until=None, now=life.now)
+
+    with life.db.read() as connection:
+        rows = connection.rows(store.AUDIENCE, now=life.now)
+
+    assert [row[4] for row in rows if row[0] == life.somebody.id] == ["member"]
+
+
+def test_somebody_elses_subscription_in_the_account_is_left_alone(life: Life) -> None:
+    session = life.join()
+    elsewhere = replace(
+        life.settings, stripe=replace(life.settings.stripe, site="shop.example.org")
+    )
+
+    drift = sweep.sync(life.db, elsewhere, life.client, now=life.now)
+
+    assert len(drift.foreign) == 1
+    assert drift.changed == ()
+    assert not is_member(life)
+    with pytest.raises(NotFound):
+        projection.project_checkout(life.db, elsewhere, life.client, session, now=life.now)
+
+
+def test_a_refund_that_is_heard_of_before_its_payment_is_kept(life: Life) -> None:
+    life.join("founding", amount="12")
+    paid = stripe_api.invoices(
+        life.client, next(iter(stripe_api.subscriptions(life.client)))["id"]
+    )[0]
+    back = desk.refund(life.db, life.settings, paid["id"], now=life.start)
+
+    projection.project(
+        life.db,
+        life.settings,
+        life.client,
+        projection.Subject("refund", back["id"]),
+        now=life.now,
+    )
+
+    with life.db.read() as connection:
+        (known,) = store.payments_of(connection, life.somebody.id, mode="till")
+        (found,) = store.refunds_of(connection, known.intent_id)
+    assert (found.cents, found.status) == (1200, "succeeded")
+    assert is_member(life)
+
+
+def test_an_older_answer_never_covers_a_newer_one(life: Life) -> None:
+    life.join()
+    life.hear()
+    one = running(life)
+    with life.db.write() as tx:
+        older = store.ask(tx)
+    plan.leave(life.db, life.settings, life.client, life.somebody.id, now=life.now)
+
+    with life.db.write() as tx:
+        is_kept = projection.write(tx, life.settings, one, [], asked=older, now=life.now)
+
+    assert not is_kept
+    assert running(life).is_leaving
+
+
+def test_no_key_is_kept_or_logged(life: Life, caplog: pytest.LogCaptureFixture) -> None:
+    life.join()
+    desk.fail_next(life.db, "api error", times=1)
+    life.hear()
+    life.sync()
+
+    everything = repr(dump(life.db)) + caplog.text
+
+    assert "sk_test_" not in everything
+    assert "whsec_" not in everything
+    assert not re.search(r"\b4[0-9]{15}\b", everything)
