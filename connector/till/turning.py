@@ -47,6 +47,7 @@ def catch_up(tx: Transaction, drawer: Drawer, *, until: int) -> None:
         drawer.at(entry.due or 0)
         _attend(drawer, entry)
         drawer.write(tx)
+        drawer.forget()  # what is held is looked through at every writing
     drawer.at(until)
     store.lose_events(tx, before=until * SECOND - EVENTS_SENT)
     store.drop_events(tx, before=until * SECOND - EVENTS_KEPT)
