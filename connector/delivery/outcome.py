@@ -110,6 +110,11 @@ class Outcome(NamedTuple):
         """Whether the relay hangs up after this answer."""
         return self.code == CLOSING
 
+    @property
+    def is_next_line(self) -> bool:
+        """Whether it hangs up only because it wants a new connection after some letters."""
+        return self.is_goodbye and _NEXT_LINE.search(self.reply) is not None
+
 
 def judge(code: int, text: str, *, stage: Stage) -> Outcome:
     """The outcome of a letter whose last answer was a final one: 2xx, 4xx or 5xx.

@@ -6,19 +6,21 @@ is; it never sends.
 
 import logging
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.mailing import Delivery, Kind, Lease
 from connector.delivery.pace import Pace, Turns
+from connector.delivery.providers import group_of
 from connector.delivery.steady import Steady
 from connector.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
-# Stretches whose letters all wait for their turn are left until the next look after so many:
-# nobody else's letters shall wait meanwhile.
+# So many stretches whose letters all wait for their turn are taken at one moment: a notice
+# shall not wait until hundreds are.
 TAKES = 4
 
 
@@ -138,8 +140,14 @@ class Stretches:
             self._held.append(stretch)
             if stretch.waiting:
                 return stretch
-        self._is_dry = True
         return None
+
+    def put_aside(self, providers: Collection[str]) -> None:
+        """Letters to a provider that wants fewer go back, to wait for their turn with the others."""
+        for stretch in self._held:
+            kept = [one for one in stretch.waiting if group_of(one.address) not in providers]
+            stretch.returned += len(stretch.waiting) - len(kept)
+            stretch.waiting = deque(kept)
 
     def release(self, *, everything: bool = False) -> None:
         """Give back what is done; with `everything` also what has only waiting letters."""
