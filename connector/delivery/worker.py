@@ -166,21 +166,24 @@ class _Sender:
 
     def settle(self, handed: "_Handed", outcome: Outcome) -> None:
         """Write down what became of a letter, and learn from it."""
-        connection, lease = handed.connection, handed.stretch.lease
+        connection, stretch = handed.connection, handed.stretch
         # The next commit records this before it hands anything over in its place.
         connection.marked -= 1
-        self.unwritten.append(handed.stretch)
-        if outcome.kind == "deferred":
-            outcome = self._hear(handed, outcome)
+        self.unwritten.append(stretch)
+        if outcome.kind != "sent" or not connection.route.is_well:
+            outcome = self._learn(handed, outcome)
+        self.book.settle(Settled(stretch.lease, handed.delivery, outcome))
+        if stretch.lease.kind == "issue":
+            self._listen(stretch.lease, outcome)
+
+    def _learn(self, handed: "_Handed", outcome: Outcome) -> Outcome:
+        """What an answer says of the relay, and of how fast it wants letters."""
         if outcome.is_free:
             handed.stretch.returned += 1
-        self.book.settle(Settled(lease, handed.delivery, outcome))
-        route = connection.route
         # A line we cut ourselves says nothing about the relay.
-        if not (route.is_well and outcome.kind == "sent") and not self.stop.is_set():
-            route.watch(outcome)
-        if lease.kind == "issue":
-            self._listen(lease, outcome)
+        if not self.stop.is_set():
+            handed.connection.route.watch(outcome)
+        return self._hear(handed, outcome) if outcome.kind == "deferred" else outcome
 
     def _hear(self, handed: "_Handed", outcome: Outcome) -> Outcome:
         """Send fewer letters when that is what the answer asks for."""
