@@ -167,11 +167,13 @@ class _Sender:
     def settle(self, handed: "_Handed", outcome: Outcome) -> None:
         """Write down what became of a letter, and learn from it."""
         route, lease = handed.connection.route, handed.stretch.lease
+        if len(self.routes) > 1:
+            outcome = outcome.through(route.name)
         if outcome.kind == "deferred":
             self._hear(handed, outcome)
-        self.record(handed, outcome.through(route.name) if len(self.routes) > 1 else outcome)
+        self.record(handed, outcome)
         # A line we cut ourselves says nothing about the relay.
-        if not (route.is_well and outcome.kind == "sent") and not self.stop.is_set():
+        if not (outcome.kind == "sent" and route.is_well) and not self.stop.is_set():
             route.watch(outcome)
         if lease.kind == "issue":
             self._listen(lease, outcome)
@@ -181,7 +183,7 @@ class _Sender:
         # The next commit records this before it hands anything over in its place.
         handed.connection.marked -= 1
         self.unwritten.append(handed.stretch)
-        if outcome.is_free:
+        if outcome.kind == "unreached" and outcome.is_free:
             handed.stretch.returned += 1
         self.book.settle(Settled(handed.stretch.lease, handed.delivery, outcome))
 
