@@ -305,6 +305,15 @@ CREATE INDEX deliveries_in_trouble ON deliveries (mailing_id, state)
     WHERE state = 'refused' OR state = 'uncertain';
 """
 
+M009_MOVES = """
+CREATE TABLE moves (
+    state text PRIMARY KEY CHECK (state = 'gone' OR state = 'arriving'),
+    token text NOT NULL,
+    place text NOT NULL,
+    at $int NOT NULL
+) $strict;
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
@@ -314,4 +323,5 @@ STEPS = (
     Step("m006_pace", M006_PACE),
     Step("m007_complaints", M007_COMPLAINTS),
     Step("m008_states", M008_STATES),
+    Step("m009_moves", M009_MOVES),
 )

@@ -21,8 +21,11 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from connector.database import mark as marks
 from connector.database.connection import BUSY_SECONDS, Row
 from connector.database.migrations import Step, statements
+from connector.database.postgres_tables import PostgresTables
+from connector.database.tables import Tables, keep_counting
 from connector.errors import DatabaseUnavailable, Misconfigured, Refused
 
 T = TypeVar("T")
@@ -54,8 +57,18 @@ BEGIN_WRITE = """
     SET LOCAL lock_timeout = {busy};
     SET LOCAL idle_in_transaction_session_timeout = 20000;
     {durable}
-    SELECT {lock} current_setting('transaction_read_only')
+    {lock}
+    SELECT current_setting('transaction_read_only') {marked}
 """
+# A statement of its own: what comes after it sees what others did while we waited.
+LOCK = f"SELECT pg_advisory_xact_lock({WRITER});"
+MARKED = ", EXISTS (SELECT 1 FROM moves)"
+ALONE = """
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    SET LOCAL statement_timeout = 0;
+"""
+# Who reads goes on reading; who writes, side by side or not, waits.
+LOCK_ALL = "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
 DURABLE = "SET LOCAL synchronous_commit = on;"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 APPLIED = "SELECT name FROM _migrations WHERE migration_set = 'connector' ORDER BY id"
@@ -141,6 +154,7 @@ class Postgres:
         self._failure: psycopg.Error | None = None
         self._rests_until = 0.0
         self._why = ""
+        self._heeds_marks = False
 
     @property
     def name(self) -> str:
@@ -179,15 +193,23 @@ class Postgres:
         begin = BEGIN_WRITE.format(
             busy=max(1, round(patience * 1000)),
             durable=DURABLE if durable else "",
-            lock="" if side_by_side else f"pg_advisory_xact_lock({WRITER}),",
+            lock="" if side_by_side else LOCK,
+            marked=MARKED if self._heeds_marks else "",
         )
         turn = contextlib.nullcontext() if side_by_side else self._turn()
         with turn, self._transaction(begin) as (connection, answer):
-            if answer and answer[-1] == "on":
-                connection.is_spoilt = True  # after a failover the next line may lead elsewhere
-                raise DatabaseUnavailable(f"The database {self.name} {READ_ONLY}")
+            self._refuse_unwritable(connection, answer or ())
             yield connection
             connection.commit()
+
+    def _refuse_unwritable(self, connection: "_Connection", answer: Row) -> None:
+        """Refuse a standby, and a database whose content was moved away."""
+        is_read_only, *is_marked = answer
+        if is_read_only == "on":
+            connection.is_spoilt = True  # after a failover the next line may lead elsewhere
+            raise DatabaseUnavailable(f"The database {self.name} {READ_ONLY}")
+        if any(is_marked) and (mark := marks.mark(connection)):
+            raise DatabaseUnavailable(mark.told_of(self.name))
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -234,11 +256,39 @@ class Postgres:
             if not done:
                 tx.run(*statements(KEEP_APPLIED, WORDS))
             pending = [step for step in steps if step.name not in done]
+            tables = PostgresTables(tx, tx.raw, self._trouble)
+            before = tables.counters() if pending else {}
             for step in pending:
                 for statement in statements(step.sql, WORDS):
                     tx.run(statement)
                 tx.run(APPLY, name=step.name)
+            if pending:
+                keep_counting(tables, before)
             return [step.name for step in pending]
+
+    @contextlib.contextmanager
+    def alone(self, *, is_new: bool = False) -> Iterator[Tables]:
+        """All tables, durably and for as long as it takes, while nobody else writes anything.
+
+        Nobody is waited for in one that `is_new`.
+        """
+        begin = BEGIN_WRITE.format(
+            busy=max(1, round(self._busy_seconds * 1000)),
+            durable=DURABLE + ALONE,
+            lock="" if is_new else LOCK,
+            marked="",
+        )
+        with self._transaction(begin) as (connection, answer):
+            self._refuse_unwritable(connection, answer or ())
+            tables = PostgresTables(connection, connection.raw, self._trouble)
+            names = ", ".join(f'"{name}"' for name in tables.names())
+            connection.run(LOCK_ALL.format(tables=names))
+            yield tables
+            connection.commit()
+
+    def heed_marks(self) -> None:
+        """Write no more once the content was moved away."""
+        self._heeds_marks = True
 
     # Transactions and lines
 
