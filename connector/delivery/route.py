@@ -11,6 +11,7 @@ from typing import TypeVar
 from connector.clock import SECOND
 from connector.database import Database
 from connector.delivery import ledger
+from connector.delivery.outage import Outage
 from connector.delivery.outcome import Outcome
 from connector.delivery.relays import Concurrency
 from connector.delivery.smtp import Relay
@@ -28,7 +29,14 @@ class Route:
     """A way out for letters; `name` is what the ledger calls it."""
 
     def __init__(
-        self, db: Database, relay: Relay, *, name: str, connections: int, steady: Steady
+        self,
+        db: Database,
+        relay: Relay,
+        *,
+        name: str,
+        connections: int,
+        steady: Steady,
+        outage: Outage,
     ) -> None:
         self.relay = relay
         self.name = name
@@ -40,6 +48,7 @@ class Route:
         self.rests_until = 0  # milliseconds: no turn through this relay before
         self._db = db
         self._steady = steady
+        self._outage = outage
         self._concurrency = Concurrency(connections)
         self._is_suspect = False
         self._is_probing = False
@@ -114,5 +123,5 @@ class Route:
                 self._db, self.name, why=str(error), is_probe=is_probe, now=now
             )
         except DatabaseUnavailable as trouble:
-            log.warning("%s", trouble)
+            self._outage.tell(trouble)
             self._broken_until = now + SECOND
