@@ -314,6 +314,14 @@ CREATE TABLE moves (
 ) $strict;
 """
 
+# What is looked for again and again, and was looked for in every row.
+M010_INDEXES = """
+CREATE INDEX leases_held ON leases (held_by) WHERE held_by <> '';
+CREATE INDEX inbound_by_age ON inbound (received_at);
+CREATE INDEX confirmations_by_age ON confirmations (at);
+CREATE INDEX decisions_of ON decisions (mailing_id);
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
@@ -324,4 +332,5 @@ STEPS = (
     Step("m007_complaints", M007_COMPLAINTS),
     Step("m008_states", M008_STATES),
     Step("m009_moves", M009_MOVES),
+    Step("m010_indexes", M010_INDEXES),
 )

@@ -6,6 +6,7 @@ them, and never says a password.
 
 import contextlib
 import logging
+import random
 import re
 import threading
 import time
@@ -34,8 +35,10 @@ Raw = psycopg.Connection[Row]
 CONNECT_SECONDS = 5
 # A web server has more threads than this, but hardly ever as many at the database at once.
 POOL = 10
-# After a failure nobody tries again for as long: a server that comes back is not run over.
-REST_SECONDS = 1
+# After a failure nobody here tries again for a while, twice as long each time: a server that comes
+# back is not run over by all at once.
+REST_SECONDS = 0.5
+LONGEST_REST_SECONDS = 4
 # Shorter than PostgreSQL's deadlock_timeout: who writes side by side, and tries again by
 # itself, gives way before anybody who writes alone could be picked as the victim.
 GIVE_WAY_SECONDS = 0.5
@@ -152,6 +155,7 @@ class Postgres:
         self._writers = threading.Lock()
         self._pool: ConnectionPool[Raw] | None = None
         self._failure: psycopg.Error | None = None
+        self._rest = REST_SECONDS
         self._rests_until = 0.0
         self._why = ""
         self._heeds_marks = False
@@ -325,13 +329,17 @@ class Postgres:
         deadline = time.monotonic() + self._busy_seconds
         while time.monotonic() >= self._rests_until:
             try:
-                return self._opened().getconn(timeout=LOOK_SECONDS)
+                raw = self._opened().getconn(timeout=LOOK_SECONDS)
             except PoolTimeout:
                 if self._failure is not None:
-                    self._rests_until = time.monotonic() + REST_SECONDS
+                    self._rests_until = time.monotonic() + self._rest * random.uniform(0.75, 1.25)  # noqa: S311 - spread, not secrecy
+                    self._rest = min(2 * self._rest, LONGEST_REST_SECONDS)
                     self._why, self._failure = self._sentence(self._failure), None
                 elif time.monotonic() >= deadline:
                     raise DatabaseUnavailable(f"The database {self.name} {BUSY}") from None
+            else:
+                self._rest, self._failure = REST_SECONDS, None
+                return raw
         raise DatabaseUnavailable(self._why)
 
     def _opened(self) -> "ConnectionPool[Raw]":

@@ -275,8 +275,7 @@ class Pace:
                     reserve(tx, {name: 1}, rates=self._told, now=now, waits=False)
                 return 0
             return line.wait(now) if line.is_known(now) else self._ask(name, line, now=now)
-        except DatabaseUnavailable as error:
-            log.warning("%s", error)
+        except DatabaseUnavailable:
             return 0 if kind == "notice" else SECOND
 
     def _ask(self, name: str, line: "_Line", *, now: int) -> int:

@@ -12,6 +12,7 @@ from connector.clock import MINUTE, SECOND
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.mailing import Kind
+from connector.delivery.outage import Outage
 from connector.delivery.outcome import Outcome
 from connector.delivery.relays import Concurrency
 from connector.delivery.smtp import Relay
@@ -33,7 +34,14 @@ class Route:
     """A way out for letters; `name` is what the ledger calls it."""
 
     def __init__(
-        self, db: Database, relay: Relay, *, name: str, connections: int, steady: Steady
+        self,
+        db: Database,
+        relay: Relay,
+        *,
+        name: str,
+        connections: int,
+        steady: Steady,
+        outage: Outage,
     ) -> None:
         self.relay = relay
         self.name = name
@@ -46,6 +54,7 @@ class Route:
         self.is_suspect = False  # whether it failed, and nobody knows yet that it works again
         self._db = db
         self._steady = steady
+        self._outage = outage
         self._concurrency = Concurrency(connections)
         self._is_probing = False
         self._broken_until = 0
@@ -161,7 +170,7 @@ class Route:
                 self._db, self.name, why=str(error), is_probe=is_probe, now=now
             )
         except DatabaseUnavailable as trouble:
-            log.warning("%s", trouble)
+            self._outage.tell(trouble)
             self._broken_until = now + SECOND
 
     def _is_busy(self, kind: Kind, *, now: int) -> None:

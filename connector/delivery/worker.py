@@ -25,6 +25,7 @@ from connector.delivery.book import Book
 from connector.delivery.ledger import Settled
 from connector.delivery.mailing import Delivery, Kind, Lease
 from connector.delivery.mime import Template
+from connector.delivery.outage import Outage
 from connector.delivery.outcome import Outcome
 from connector.delivery.pace import Pace
 from connector.delivery.pipelining import Envelope
@@ -102,18 +103,30 @@ class _Sender:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.hold = settings.mail.lease * SECOND
         self.steady = Steady(asyncio.get_running_loop().time)
+        self.outage = Outage(self.steady)
         self.pace = Pace(db, settings)
         self.round = Round.of([known for known, _ in relays])
         self.routes = {
             known.name: Route(
-                db, relay, name=known.name, connections=known.connections, steady=self.steady
+                db,
+                relay,
+                name=known.name,
+                connections=known.connections,
+                steady=self.steady,
+                outage=self.outage,
             )
             for known, relay in relays
         }
         kinds: tuple[Kind, ...] = ("notice", "issue")
         self.lanes = {
             Stretches(
-                db, kind, worker=self.name, hold=self.hold, pace=self.pace, steady=self.steady
+                db,
+                kind,
+                worker=self.name,
+                hold=self.hold,
+                pace=self.pace,
+                steady=self.steady,
+                outage=self.outage,
             ): {
                 known.name: [
                     _Connection(self, self.routes[known.name], kind, place)
@@ -132,6 +145,7 @@ class _Sender:
             take_back=self.take_back,
             written=self.written,
             steady=self.steady,
+            outage=self.outage,
         )
         self.unwritten: list[Stretch] = []
         self.parts: dict[Stretches, list[tuple[_Connection, int]]] = {}
@@ -367,7 +381,7 @@ class _Sender:
             self._put_aside(self.pace.look(now=self.steady.now()))
             broken = ledger.broken_relays(self.db)
         except DatabaseUnavailable as error:
-            log.warning("%s", error)
+            self.outage.tell(error)
         else:
             for route in self.routes.values():
                 route.look(broken)
@@ -393,12 +407,17 @@ class _Sender:
                         renew_at = loop.time() + min(self.hold, ledger.ALIVE) / SECOND / 3
                         ledger.sign_in(self.db, self.name, now=now)
                         ledger.renew(
-                            self.db, worker=self.name, hold=self.hold, now=self.steady.now()
+                            self.db,
+                            worker=self.name,
+                            held={lease for lane in self.lanes for lease in lane.held},
+                            hold=self.hold,
+                            now=self.steady.now(),
                         )
+                        self.outage.over()
                     if until_done and not ledger.is_open(self.db, now=self.steady.now()):
                         self.stop.set()
                 except DatabaseUnavailable as error:
-                    log.warning("%s", error)
+                    self.outage.tell(error)
                 await self.pause(POLL_SECONDS if until_done else 1)
         finally:
             with contextlib.suppress(DatabaseUnavailable):

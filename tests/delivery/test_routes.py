@@ -5,6 +5,7 @@ import pytest
 from connector.clock import MINUTE, SECOND
 from connector.database import Database
 from connector.delivery import ledger
+from connector.delivery.outage import Outage
 from connector.delivery.outcome import Outcome, judge
 from connector.delivery.route import PATIENCE, WAY, Route
 from connector.delivery.smtp import Relay
@@ -19,12 +20,14 @@ PLACES = ("a", "b", "c", "d")
 
 
 def route(db: Database) -> Route:
+    steady = Steady(lambda: 0.0)
     return Route(
         db,
         Relay("127.0.0.1", 25, "none"),
         name="first",
         connections=len(PLACES),
-        steady=Steady(lambda: 0.0),
+        steady=steady,
+        outage=Outage(steady),
     )
 
 
