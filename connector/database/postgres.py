@@ -43,6 +43,7 @@ LONGEST_REST_SECONDS = 4
 # itself, gives way before anybody who writes alone could be picked as the victim.
 GIVE_WAY_SECONDS = 0.5
 LOOK_SECONDS = 0.1  # how soon a failure is told to who waits
+STALLED_SECONDS = 5  # a machine silent for so long in the middle of a write is asleep, or cut off
 FETCH = 2_000
 # One number for every process of every publication in this database: whoever has it writes.
 WRITER = 0x636F6E6E6563746F  # "connecto"
@@ -58,7 +59,7 @@ BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN_WRITE = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = {busy};
-    SET LOCAL idle_in_transaction_session_timeout = 20000;
+    SET LOCAL idle_in_transaction_session_timeout = {stalled};
     {durable}
     {lock}
     SELECT current_setting('transaction_read_only') {marked}
@@ -69,6 +70,19 @@ MARKED = ", EXISTS (SELECT 1 FROM moves)"
 ALONE = """
     SET LOCAL idle_in_transaction_session_timeout = 0;
     SET LOCAL statement_timeout = 0;
+    SET LOCAL application_name = 'connector move';
+"""
+# No timeout of the server's ends a write that stopped in the middle of a pipeline: until
+# PostgreSQL 17 that is not "idle in transaction" to it. So who waited for one in vain ends it.
+HANG_UP = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity AS theirs
+     WHERE datname = current_database() AND usename = current_user
+       AND application_name = current_setting('application_name')
+       AND wait_event = 'ClientRead'
+       AND state_change < clock_timestamp() - make_interval(secs => %s)
+       AND (backend_xid IS NOT NULL OR EXISTS (
+            SELECT 1 FROM pg_locks
+             WHERE pg_locks.pid = theirs.pid AND locktype = 'advisory' AND granted))
 """
 # Who reads goes on reading; who writes, side by side or not, waits.
 LOCK_ALL = "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
@@ -196,6 +210,7 @@ class Postgres:
         patience = min(self._busy_seconds, GIVE_WAY_SECONDS) if side_by_side else self._busy_seconds
         begin = BEGIN_WRITE.format(
             busy=max(1, round(patience * 1000)),
+            stalled=STALLED_SECONDS * 1000,
             durable=DURABLE if durable else "",
             lock="" if side_by_side else LOCK,
             marked=MARKED if self._heeds_marks else "",
@@ -278,6 +293,7 @@ class Postgres:
         """
         begin = BEGIN_WRITE.format(
             busy=max(1, round(self._busy_seconds * 1000)),
+            stalled=STALLED_SECONDS * 1000,
             durable=DURABLE + ALONE,
             lock="" if is_new else LOCK,
             marked="",
@@ -387,7 +403,18 @@ class Postgres:
         except psycopg.Error as error:
             if not isinstance(error, psycopg.OperationalError) and not _ailment(error):
                 raise  # a mistake of ours
+            if _is_of(error, "55P03"):
+                self._hang_up()
             raise DatabaseUnavailable(self._sentence(error)) from error
+
+    def _hang_up(self) -> None:
+        """End the writes of ours that others wait for, and that nobody has gone on with."""
+        with contextlib.suppress(psycopg.Error, DatabaseUnavailable):
+            raw = self._line()
+            try:
+                raw.execute(HANG_UP, (STALLED_SECONDS,))
+            finally:
+                self._put(raw)
 
     def _sentence(self, error: psycopg.Error) -> str:
         """What ails the server, and the cure."""
