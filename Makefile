@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format bench bench-send bench-million clean
+.PHONY: run test check format bench bench-send bench-million bench-postgres clean
 
 run: .venv/ready
 	@$(BIN)/connector demo
@@ -35,6 +35,9 @@ bench-send: .venv/ready-dev
 
 bench-million: .venv/ready-dev
 	$(BIN)/python -m bench.million
+
+bench-postgres: .venv/ready-dev
+	$(BIN)/python -m bench.postgres
 
 clean:
 	rm -rf .venv build dist subscribers.db subscribers.db-shm subscribers.db-wal

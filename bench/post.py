@@ -5,15 +5,17 @@ Everybody in it is invented; the letters are personal as an issue's are.
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.frame import Run, begin, child, result
-from connector import database, settings
+from connector import database as databases
+from connector import settings
 from connector.clock import now as clock_now
 from connector.database import Database
 from connector.delivery import dkim, mailings
 from connector.delivery.letter import Letter
+from connector.settings import Settings
 
 TOML = """
 [publication]
@@ -27,7 +29,10 @@ host = "127.0.0.1"
 port = {port}
 security = "none"
 connections = {connections}
+lease = {lease}
 """
+# Where the name of a publication’s database is kept, if it is not a file beside its settings.
+DATABASE = "database.txt"
 SIGNED = """
 [dkim]
 selector = "bench"
@@ -45,11 +50,20 @@ AROUND = 1_500
 
 
 @contextmanager
-def publication(port: int, *, connections: int, is_signed: bool = False) -> Iterator[Path]:
+def publication(
+    port: int,
+    *,
+    connections: int,
+    is_signed: bool = False,
+    database: str = "",
+    lease: int = 60,
+) -> Iterator[Path]:
     """A publication in a folder of its own whose relay is on this machine, at `port`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = TOML.format(port=port, connections=connections)
+        if database:
+            (folder / DATABASE).write_text(database, encoding="utf-8")
+        text = TOML.format(port=port, connections=connections, lease=lease)
         (folder / "connector.toml").write_text(
             text + (SIGNED if is_signed else ""), encoding="utf-8"
         )
@@ -97,8 +111,15 @@ def queue_in(db: Database, *, letters: int, kilobytes: int) -> int:
     return mailing
 
 
+def here(folder: Path) -> Settings:
+    """The settings of a publication, wherever its database is."""
+    file = folder / DATABASE
+    url = file.read_text(encoding="utf-8") if file.exists() else ""
+    return settings.load(folder, {"CONNECTOR_DATABASE": url} if url else {})
+
+
 def opened(folder: Path) -> Database:
-    return database.open(settings.load(folder, {}).database)
+    return databases.open(here(folder).database)
 
 
 def sent(folder: Path) -> tuple[int, int]:
@@ -116,14 +137,10 @@ def send(folder: Path, *, letters: int, senders: int = 1) -> Run:
 
     From the moment they are told to begin until the last letter is durably written down as sent.
     """
-    if senders == 1:
-        with child("sender", folder) as one:
-            begin(one)
-            found = [result(one)]
-    else:
-        with child("sender", folder) as one, child("sender", folder) as other:
-            begin(one, other)
-            found = [result(one), result(other)]
+    with ExitStack() as stack:
+        those = [stack.enter_context(child("sender", folder)) for _ in range(senders)]
+        begin(*those)
+        found = [result(one) for one in those]
     many, last = sent(folder)
     assert many == letters, f"{many} of {letters} letters were sent"
     return Run(
@@ -143,9 +160,12 @@ def ours(
     connections: int,
     is_signed: bool = False,
     senders: int = 1,
+    database: str = "",
 ) -> Run:
     """Queue a mailing in a new publication and send it: personal, with a durable ledger."""
-    with publication(port, connections=connections, is_signed=is_signed) as folder:
+    with publication(
+        port, connections=connections, is_signed=is_signed, database=database
+    ) as folder:
         queue(folder, letters=letters, kilobytes=kilobytes)
         return send(folder, letters=letters, senders=senders)
 

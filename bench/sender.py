@@ -9,9 +9,9 @@ import json
 import signal
 from pathlib import Path
 
-from bench import frame
+from bench import frame, post
 from bench.running import run
-from connector import database, sending, settings
+from connector import database, sending
 from connector.clock import now as clock_now
 from connector.delivery import worker
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 def send(folder: Path, *, stay: bool = False, wait: bool = False) -> dict[str, float]:
     """Send what is queued in a publication; when it began (ms), and what it needed since."""
-    here = settings.load(folder, {})
+    here = post.here(folder)
     db = database.open(here.database)
     if wait:
         frame.told_to_begin()

@@ -40,6 +40,7 @@ COMMANDS = {
     "doctor": "operating",
     "migrate": "operating",
     "backup": "operating",
+    "move": "moving",
 }
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Long enough to smooth a relay's hiccups, short enough to follow a change of pace.
 SPAN = 10 * SECOND
 SHOWN = 10
+LATELY = 3  # mailings of which is said what came back
 
 
 @dataclass
@@ -88,6 +89,7 @@ class Watch:
         self._settings = settings
         self._paces: dict[int, Pace] = {}
         self._finished: dict[tuple[int, int | None], dict[State, int]] = {}
+        self._shown: list[Line] = []
 
     def lines(self, *, now: int) -> list[Line]:
         """The newest mailings, newest first."""
@@ -106,17 +108,27 @@ class Watch:
                 line = Line(mailing, mailings.state_of(mailing), counts, pace)
                 pace.look(mailing.size - line.waiting, now=now)
                 found.append(line)
+        self._shown = found
         return found
 
     def beside(self, *, now: int) -> list[str]:
-        """What else matters: the relay, notices, whether anybody sends."""
-        from connector.cli import pacing
+        """What else matters: what came back, limits, relays, notices, whether anybody sends."""
+        from connector.cli import inbound, pacing
         from connector.delivery import ledger, store
 
         with self._db.read() as connection:
             known = [store.relay(connection, name) for name in ledger.relay_names(self._settings)]
             notices = store.waiting_notices(connection)
-        said = pacing.standing(self._db, self._settings, now=now, is_quick=True)
+            said = [
+                f"{line.mailing.id} {line.mailing.name}: {words}"
+                for line in self._shown[:LATELY]
+                for words in inbound.came_back(
+                    connection, line.mailing, sent=line.counts.get("sent", 0)
+                )
+            ]
+            unseen = inbound.unseen(connection)
+        said += [unseen] if unseen else []
+        said += pacing.standing(self._db, self._settings, now=now, is_quick=True)
         for relay in filter(None, known):
             retry = clock.moment(relay.retry_at, self._settings.publication.zone)
             said.append(f"{relay.why} Next try at {retry:%H:%M:%S}.")

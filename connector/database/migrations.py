@@ -305,8 +305,25 @@ CREATE INDEX deliveries_in_trouble ON deliveries (mailing_id, state)
     WHERE state = 'refused' OR state = 'uncertain';
 """
 
+M009_MOVES = """
+CREATE TABLE moves (
+    state text PRIMARY KEY CHECK (state = 'gone' OR state = 'arriving'),
+    token text NOT NULL,
+    place text NOT NULL,
+    at $int NOT NULL
+) $strict;
+"""
+
+# What is looked for again and again, and was looked for in every row.
+M010_INDEXES = """
+CREATE INDEX leases_held ON leases (held_by) WHERE held_by <> '';
+CREATE INDEX inbound_by_age ON inbound (received_at);
+CREATE INDEX confirmations_by_age ON confirmations (at);
+CREATE INDEX decisions_of ON decisions (mailing_id);
+"""
+
 # The Till: an account at Stripe that is only played. No card, key or secret is in it.
-M020_TILL = """
+M011_TILL = """
 CREATE TABLE till_objects (
     id $id,
     key text NOT NULL UNIQUE,
@@ -354,7 +371,7 @@ CREATE TABLE till_faults (
 # What Stripe says of our subscriptions, payments, refunds and disputes; amounts in the smallest
 # unit of their currency. `mode` keeps play, test and real money apart. `asked` numbers the
 # question an answer belongs to, so that an older answer never covers a newer one.
-M021_MONEY = """
+M012_MONEY = """
 CREATE TABLE memberships_anew (
     id $id,
     subscriber_id $int NOT NULL REFERENCES subscribers (id) ON DELETE CASCADE,
@@ -525,6 +542,8 @@ STEPS = (
     Step("m006_pace", M006_PACE),
     Step("m007_complaints", M007_COMPLAINTS),
     Step("m008_states", M008_STATES),
-    Step("m020_till", M020_TILL),
-    Step("m021_money", M021_MONEY),
+    Step("m009_moves", M009_MOVES),
+    Step("m010_indexes", M010_INDEXES),
+    Step("m011_till", M011_TILL),
+    Step("m012_money", M012_MONEY),
 )

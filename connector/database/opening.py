@@ -5,12 +5,16 @@ migrate`; one made by a newer version, or by another program, is refused.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from connector.database import mark as marks
 from connector.database.connection import BUSY_SECONDS, Database
 from connector.database.migrations import STEPS, Step
 from connector.database.sqlite import Sqlite
+from connector.database.tables import Tables
 from connector.errors import Misconfigured, WrongSchema
 
 
@@ -25,13 +29,16 @@ class Engine(Database, Protocol):
     def tables(self) -> list[str]: ...
     def applied(self) -> list[str]: ...
     def apply(self, steps: Sequence[Step]) -> list[str]: ...
+    def alone(self, *, is_new: bool = False) -> AbstractContextManager[Tables]: ...
+    def heed_marks(self) -> None: ...
 
 
 def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: A001
     """The database at `url`, set up if it is new.
 
-    Raises Misconfigured for a URL we cannot read, WrongSchema for tables of another
-    version or program, DatabaseUnavailable when it cannot be opened.
+    Raises Misconfigured for a URL we cannot read and a database that was moved away,
+    WrongSchema for tables of another version or program, DatabaseUnavailable when it
+    cannot be opened.
     """
     db = engine(url, busy_seconds=busy_seconds)
     try:
@@ -40,6 +47,8 @@ def open(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Database:  # noqa: 
         if not applied:
             migrate(db)
         check(db)
+        _refuse_marked(db)
+        db.heed_marks()
     except BaseException:
         db.close()
         raise
@@ -94,6 +103,26 @@ def engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
         "CONNECTOR_DATABASE: this is not a database I can open; write it like "
         "sqlite:////srv/letters/subscribers.db or postgresql://letters@db.example.org/letters"
     )
+
+
+def without_password(url: str) -> str:
+    """The same address, to be shown."""
+    parts = urlsplit(url)
+    who, at, where = parts.netloc.rpartition("@")
+    kept = [
+        wish
+        for wish in parts.query.split("&")
+        if wish and wish.partition("=")[0] not in ("password", "sslpassword")
+    ]
+    start = f"{parts.scheme}://{who.partition(':')[0]}{at}{where}{parts.path}"
+    return f"{start}?{'&'.join(kept)}" if kept else start
+
+
+def _refuse_marked(db: Engine) -> None:
+    with db.read() as connection:
+        mark = marks.mark(connection)
+    if mark is not None:
+        raise Misconfigured(mark.told_of(db.name))
 
 
 def _refuse_strangers(db: Engine) -> set[str]:

@@ -6,6 +6,7 @@ them, and never says a password.
 
 import contextlib
 import logging
+import random
 import re
 import threading
 import time
@@ -21,8 +22,11 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from connector.database import mark as marks
 from connector.database.connection import BUSY_SECONDS, Row
 from connector.database.migrations import Step, statements
+from connector.database.postgres_tables import PostgresTables
+from connector.database.tables import Tables, keep_counting
 from connector.errors import DatabaseUnavailable, Misconfigured, Refused
 
 T = TypeVar("T")
@@ -31,12 +35,15 @@ Raw = psycopg.Connection[Row]
 CONNECT_SECONDS = 5
 # A web server has more threads than this, but hardly ever as many at the database at once.
 POOL = 10
-# After a failure nobody tries again for as long: a server that comes back is not run over.
-REST_SECONDS = 1
+# After a failure nobody here tries again for a while, twice as long each time: a server that comes
+# back is not run over by all at once.
+REST_SECONDS = 0.5
+LONGEST_REST_SECONDS = 4
 # Shorter than PostgreSQL's deadlock_timeout: who writes side by side, and tries again by
 # itself, gives way before anybody who writes alone could be picked as the victim.
 GIVE_WAY_SECONDS = 0.5
 LOOK_SECONDS = 0.1  # how soon a failure is told to who waits
+STALLED_SECONDS = 5  # a machine silent for so long in the middle of a write is asleep, or cut off
 FETCH = 2_000
 # One number for every process of every publication in this database: whoever has it writes.
 WRITER = 0x636F6E6E6563746F  # "connecto"
@@ -52,10 +59,33 @@ BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN_WRITE = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = {busy};
-    SET LOCAL idle_in_transaction_session_timeout = 20000;
+    SET LOCAL idle_in_transaction_session_timeout = {stalled};
     {durable}
-    SELECT {lock} current_setting('transaction_read_only')
+    {lock}
+    SELECT current_setting('transaction_read_only') {marked}
 """
+# A statement of its own: what comes after it sees what others did while we waited.
+LOCK = f"SELECT pg_advisory_xact_lock({WRITER});"
+MARKED = ", EXISTS (SELECT 1 FROM moves)"
+ALONE = """
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL application_name = 'connector move';
+"""
+# No timeout of the server's ends a write that stopped in the middle of a pipeline: until
+# PostgreSQL 17 that is not "idle in transaction" to it. So who waited for one in vain ends it.
+HANG_UP = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity AS theirs
+     WHERE datname = current_database() AND usename = current_user
+       AND application_name = current_setting('application_name')
+       AND wait_event = 'ClientRead'
+       AND state_change < clock_timestamp() - make_interval(secs => %s)
+       AND (backend_xid IS NOT NULL OR EXISTS (
+            SELECT 1 FROM pg_locks
+             WHERE pg_locks.pid = theirs.pid AND locktype = 'advisory' AND granted))
+"""
+# Who reads goes on reading; who writes, side by side or not, waits.
+LOCK_ALL = "LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"
 DURABLE = "SET LOCAL synchronous_commit = on;"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 APPLIED = "SELECT name FROM _migrations WHERE migration_set = 'connector' ORDER BY id"
@@ -139,8 +169,10 @@ class Postgres:
         self._writers = threading.Lock()
         self._pool: ConnectionPool[Raw] | None = None
         self._failure: psycopg.Error | None = None
+        self._rest = REST_SECONDS
         self._rests_until = 0.0
         self._why = ""
+        self._heeds_marks = False
 
     @property
     def name(self) -> str:
@@ -178,16 +210,25 @@ class Postgres:
         patience = min(self._busy_seconds, GIVE_WAY_SECONDS) if side_by_side else self._busy_seconds
         begin = BEGIN_WRITE.format(
             busy=max(1, round(patience * 1000)),
+            stalled=STALLED_SECONDS * 1000,
             durable=DURABLE if durable else "",
-            lock="" if side_by_side else f"pg_advisory_xact_lock({WRITER}),",
+            lock="" if side_by_side else LOCK,
+            marked=MARKED if self._heeds_marks else "",
         )
         turn = contextlib.nullcontext() if side_by_side else self._turn()
         with turn, self._transaction(begin) as (connection, answer):
-            if answer and answer[-1] == "on":
-                connection.is_spoilt = True  # after a failover the next line may lead elsewhere
-                raise DatabaseUnavailable(f"The database {self.name} {READ_ONLY}")
+            self._refuse_unwritable(connection, answer or ())
             yield connection
             connection.commit()
+
+    def _refuse_unwritable(self, connection: "_Connection", answer: Row) -> None:
+        """Refuse a standby, and a database whose content was moved away."""
+        is_read_only, *is_marked = answer
+        if is_read_only == "on":
+            connection.is_spoilt = True  # after a failover the next line may lead elsewhere
+            raise DatabaseUnavailable(f"The database {self.name} {READ_ONLY}")
+        if any(is_marked) and (mark := marks.mark(connection)):
+            raise DatabaseUnavailable(mark.told_of(self.name))
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -234,11 +275,40 @@ class Postgres:
             if not done:
                 tx.run(*statements(KEEP_APPLIED, WORDS))
             pending = [step for step in steps if step.name not in done]
+            tables = PostgresTables(tx, tx.raw, self._trouble)
+            before = tables.counters() if pending else {}
             for step in pending:
                 for statement in statements(step.sql, WORDS):
                     tx.run(statement)
                 tx.run(APPLY, name=step.name)
+            if pending:
+                keep_counting(tables, before)
             return [step.name for step in pending]
+
+    @contextlib.contextmanager
+    def alone(self, *, is_new: bool = False) -> Iterator[Tables]:
+        """All tables, durably and for as long as it takes, while nobody else writes anything.
+
+        Nobody is waited for in one that `is_new`.
+        """
+        begin = BEGIN_WRITE.format(
+            busy=max(1, round(self._busy_seconds * 1000)),
+            stalled=STALLED_SECONDS * 1000,
+            durable=DURABLE + ALONE,
+            lock="" if is_new else LOCK,
+            marked="",
+        )
+        with self._transaction(begin) as (connection, answer):
+            self._refuse_unwritable(connection, answer or ())
+            tables = PostgresTables(connection, connection.raw, self._trouble)
+            names = ", ".join(f'"{name}"' for name in tables.names())
+            connection.run(LOCK_ALL.format(tables=names))
+            yield tables
+            connection.commit()
+
+    def heed_marks(self) -> None:
+        """Write no more once the content was moved away."""
+        self._heeds_marks = True
 
     # Transactions and lines
 
@@ -275,13 +345,17 @@ class Postgres:
         deadline = time.monotonic() + self._busy_seconds
         while time.monotonic() >= self._rests_until:
             try:
-                return self._opened().getconn(timeout=LOOK_SECONDS)
+                raw = self._opened().getconn(timeout=LOOK_SECONDS)
             except PoolTimeout:
                 if self._failure is not None:
-                    self._rests_until = time.monotonic() + REST_SECONDS
+                    self._rests_until = time.monotonic() + self._rest * random.uniform(0.75, 1.25)  # noqa: S311 - spread, not secrecy
+                    self._rest = min(2 * self._rest, LONGEST_REST_SECONDS)
                     self._why, self._failure = self._sentence(self._failure), None
                 elif time.monotonic() >= deadline:
                     raise DatabaseUnavailable(f"The database {self.name} {BUSY}") from None
+            else:
+                self._rest, self._failure = REST_SECONDS, None
+                return raw
         raise DatabaseUnavailable(self._why)
 
     def _opened(self) -> "ConnectionPool[Raw]":
@@ -329,7 +403,18 @@ class Postgres:
         except psycopg.Error as error:
             if not isinstance(error, psycopg.OperationalError) and not _ailment(error):
                 raise  # a mistake of ours
+            if _is_of(error, "55P03"):
+                self._hang_up()
             raise DatabaseUnavailable(self._sentence(error)) from error
+
+    def _hang_up(self) -> None:
+        """End the writes of ours that others wait for, and that nobody has gone on with."""
+        with contextlib.suppress(psycopg.Error, DatabaseUnavailable):
+            raw = self._line()
+            try:
+                raw.execute(HANG_UP, (STALLED_SECONDS,))
+            finally:
+                self._put(raw)
 
     def _sentence(self, error: psycopg.Error) -> str:
         """What ails the server, and the cure."""

@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 import sqlite_utils
 from sqlite_utils import Migrations
 
+from connector.database import mark as marks
 from connector.database.connection import BUSY_SECONDS, Row
 from connector.database.migrations import Step, statements
+from connector.database.sqlite_tables import SqliteTables
+from connector.database.tables import Tables, keep_counting
 from connector.errors import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Sqlite:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._heeds_marks = False
 
     @property
     def name(self) -> str:
@@ -97,11 +101,16 @@ class Sqlite:
             # another connection wrote in between, however long the busy timeout is.
             connection.raw.execute("BEGIN IMMEDIATE")
             try:
+                self._refuse_marked(connection)
                 yield connection
                 connection.raw.commit()
             except BaseException:
                 connection.raw.rollback()
                 raise
+
+    def _refuse_marked(self, connection: "_Connection") -> None:
+        if self._heeds_marks and (mark := marks.mark(connection)):
+            raise DatabaseUnavailable(mark.told_of(self.name))
 
     def copy_to(self, path: Path) -> None:
         with self._trouble(), contextlib.closing(sqlite3.connect(path)) as copy:
@@ -134,11 +143,23 @@ class Sqlite:
 
     def apply(self, steps: Sequence[Step]) -> list[str]:
         """Apply those of `steps` that are pending, all or none; their names."""
-        with self.write(durable=True):
+        with self.alone() as tables:
             utils, migrations = self._utils(), _migrations(steps)
             names = [step.name for step in migrations.pending(utils)]
+            before = tables.counters()
             migrations.apply(utils)
+            keep_counting(tables, before)
             return names
+
+    @contextlib.contextmanager
+    def alone(self, *, is_new: bool = False) -> Iterator[Tables]:  # noqa: ARG002 - one writer
+        """All tables, durably, while nobody else writes anything."""
+        with self.write(durable=True) as connection:
+            yield SqliteTables(connection, connection.raw, self._trouble)
+
+    def heed_marks(self) -> None:
+        """Write no more once the content was moved away."""
+        self._heeds_marks = True
 
     def _utils(self) -> sqlite_utils.Database:
         return sqlite_utils.Database(self._connection().raw, execute_plugins=False)

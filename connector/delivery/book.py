@@ -4,17 +4,15 @@ An outcome waits here until the database takes it; it is never dropped.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.ledger import Settled
+from connector.delivery.outage import Outage
 from connector.delivery.steady import Steady
 from connector.delivery.stretches import Hand
 from connector.errors import DatabaseUnavailable
-
-log = logging.getLogger(__name__)
 
 # Long enough for the other connections to have something to write too; not felt by anyone.
 GATHER_SECONDS = 0.004
@@ -39,6 +37,7 @@ class Book:
         take_back: Callable[[list[Hand]], None],
         written: Callable[[list[Hand]], None],
         steady: Steady,
+        outage: Outage,
     ) -> None:
         self._db = db
         self._worker = worker
@@ -47,6 +46,7 @@ class Book:
         self._when_written = written
         self._take_back = take_back
         self._steady = steady
+        self._outage = outage
         self._settled: list[Settled] = []
         self._flushing: asyncio.Handle | None = None
         # Letters whose marks may have been kept although we were told that the commit failed.
@@ -83,7 +83,7 @@ class Book:
                 self._write(settled, hands, now=now)
         except DatabaseUnavailable as error:
             # The letters are sent; their record waits here until the database takes it.
-            log.warning("%s", error)
+            self._outage.tell(error)
             self._in_doubt.update(letter.id for hand in hands for letter in hand.letters)
             self._take_back(hands)
             self._flushing = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._flush)
@@ -102,9 +102,17 @@ class Book:
         ) as tx:
             ledger.settle(tx, settled, now=now)
             granted = [
-                ledger.hand_over(tx, hand.stretch.lease, hand.letters, worker=self._worker, now=now)
+                ledger.hand_over(
+                    tx,
+                    hand.stretch.lease,
+                    hand.letters,
+                    worker=self._worker,
+                    in_doubt=self._in_doubt,
+                    now=now,
+                )
                 for hand in hands
             ]
+        self._outage.over()
         for hand, letters in zip(hands, granted, strict=True):
             if self._in_doubt:
                 self._in_doubt.difference_update(letter.id for letter in hand.letters)

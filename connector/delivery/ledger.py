@@ -137,10 +137,18 @@ def put_off(
             store.prolong(tx, lease.mailing_id, until=again_at + EXPIRES[lease.kind] // 2)
 
 
-def renew(db: Database, *, worker: str, hold: int, now: int) -> None:
-    """Say that this sender is alive, for `hold` milliseconds more."""
+def renew(db: Database, *, worker: str, held: Collection[int], hold: int, now: int) -> None:
+    """Say that this sender is alive, and keeps the leases it `held`, for `hold` milliseconds more.
+
+    A line that broke at the commit of a `take` leaves a lease that its holder does not know
+    of: nothing of it was handed over, and others may have it.
+    """
     with db.write(side_by_side=True) as tx:
-        store.renew_leases(tx, worker=worker, until=now + hold, now=now)
+        for lease in store.leases_of(tx, worker, now=now):
+            if lease in held:
+                store.renew_lease(tx, lease, worker=worker, until=now + hold)
+            else:
+                store.let_go(tx, lease, worker=worker)
 
 
 def retry_at(attempts: int, *, now: int) -> int:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from connector.clock import moment
 from connector.delivery import links
 from connector.delivery.encoding import (
+    QP_LINE,
     SOFT_BREAK,
     ascii_domain,
     fold,
@@ -38,7 +39,8 @@ Part = Literal["header", "text", "html"]
 Slot = tuple[Part, str]
 
 MARKER = re.compile(r"\[\[(address|name|unsubscribe|preferences)\]\]")
-MARKUP = re.compile(r"""[&<>"']""")
+# What nearly all names and links are: nothing that either body would write in another way.
+PLAIN = re.compile(r"(?!From|\.)[A-Za-z0-9:/@._~-]+(?: [A-Za-z0-9:/@._~-]+)*")
 VERP = re.compile(r"\+(\d{1,19})\.([0-9a-f]{20})")
 BODIES: tuple[Part, ...] = ("text", "html")
 ONE_CLICK = ">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
@@ -201,11 +203,15 @@ class Template:
 def _put(pieces: list[bytes], at: list[list[int]], value: str) -> None:
     """A reader's own words in both bodies, as each writes them."""
     in_text, in_html = at
+    if len(value) < QP_LINE and PLAIN.fullmatch(value):
+        quoted = value.encode()
+        for place in in_text + in_html:
+            pieces[place] = quoted
+        return
     quoted = quoted_value(value)
     for place in in_text:
         pieces[place] = quoted
-    if MARKUP.search(value):
-        quoted = quoted_value(html.escape(value))
+    quoted = quoted_value(html.escape(value))
     for place in in_html:
         pieces[place] = quoted
 

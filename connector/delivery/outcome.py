@@ -110,6 +110,11 @@ class Outcome(NamedTuple):
         """Whether the relay hangs up after this answer."""
         return self.code == CLOSING
 
+    @property
+    def is_next_line(self) -> bool:
+        """Whether it hangs up only because it wants a new connection after some letters."""
+        return self.is_goodbye and _NEXT_LINE.search(self.reply) is not None
+
 
 def judge(code: int, text: str, *, stage: Stage) -> Outcome:
     """The outcome of a letter whose last answer was a final one: 2xx, 4xx or 5xx.
@@ -117,11 +122,16 @@ def judge(code: int, text: str, *, stage: Stage) -> Outcome:
     Any other code is nonsense: `unreached` before the content, `uncertain` after it.
     """
     if 200 <= code < 300 and stage == "content":  # noqa: PLR2004 - RFC 5321 section 4.2.1
-        return Outcome("sent", printable(f"{code} {text}"), code, "", stage)
+        return taken(f"{code} {text}")
     # Only a no is looked at closely.
     enhanced = enhanced_code(code, text) if code >= 400 else ""  # noqa: PLR2004
     kind = _kind(code, enhanced, stage)
     return Outcome(kind, printable(f"{code} {text}"), code, enhanced, stage)
+
+
+def taken(answer: str) -> Outcome:
+    """The outcome of a letter that the relay has taken: 2xx to the final dot."""
+    return Outcome("sent", printable(answer), int(answer[:3]), "", "content")
 
 
 def enhanced_code(code: int, text: str) -> str:

@@ -131,15 +131,24 @@ class Pace:
         self._lines: dict[str, _Line] = {}
         self._heard: dict[str, int] = {}
 
-    def look(self, *, now: int) -> None:
-        """See what other senders have learned. Raises DatabaseUnavailable."""
+    def look(self, *, now: int) -> set[str]:
+        """See what other senders have learned; the providers that are slower than they were.
+
+        Raises DatabaseUnavailable.
+        """
         with self._db.read() as connection:
             slowed = store.slowed_buckets(connection)
         rates = {one.name: one.learned_rate(now=now) for one in slowed}
+        before = self._learned
         self._learned = {name: rate for name, rate in rates.items() if rate}
         if any(one.learned_at < now - FORGOTTEN for one in slowed):
             with self._db.write() as tx:
                 store.forget_buckets(tx, learned_before=now - FORGOTTEN)
+        return {
+            name[len(TO) :]
+            for name, rate in self._learned.items()
+            if name.startswith(TO) and rate < before.get(name, FREE)
+        }
 
     # Letters of a stretch
 
@@ -266,8 +275,7 @@ class Pace:
                     reserve(tx, {name: 1}, rates=self._told, now=now, waits=False)
                 return 0
             return line.wait(now) if line.is_known(now) else self._ask(name, line, now=now)
-        except DatabaseUnavailable as error:
-            log.warning("%s", error)
+        except DatabaseUnavailable:
             return 0 if kind == "notice" else SECOND
 
     def _ask(self, name: str, line: "_Line", *, now: int) -> int:
@@ -282,14 +290,17 @@ class Pace:
 
     # What answers teach
 
-    def hear(self, outcome: Outcome, *, address: str, relay: str, now: int) -> None:
-        """Learn from an answer to a letter; only one that asks us to slow down costs anything."""
+    def hear(self, outcome: Outcome, *, address: str, relay: str, now: int) -> str:
+        """Learn from an answer to a letter; the provider that is slower now, if one is.
+
+        Only an answer that asks us to slow down costs anything.
+        """
         slows = outcome.slows
         if not slows:
-            return
+            return ""
         name = THROUGH + relay if slows == "relay" else TO + group_of(address)
         if now < self._heard.get(name, 0) + HORIZON:
-            return  # what was on its way says the same again
+            return ""  # what was on its way says the same again
         self._heard[name] = now
         with contextlib.suppress(DatabaseUnavailable), self._db.write() as tx:
             rate = slow_down(tx, name, told=self._told.get(name, 0), now=now)
@@ -301,6 +312,7 @@ class Pace:
                     rate,
                     outcome.reply,
                 )
+        return name[len(TO) :] if slows == "provider" else ""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connector.delivery.outcome import Outcome, Stage, judge, printable
+from connector.delivery.outcome import Outcome, Stage, judge, printable, taken
 
 ENDLESS = 64 * 1024  # no server says so much before it ends a line
 MOST_LINES = 1024
@@ -228,11 +228,15 @@ class Line(asyncio.Protocol):
     def _settle(self, envelope: Envelope, reply: bytes) -> None:
         """The relay's answer to a final dot."""
         self._dotted = None
-        outcome = _judged(reply, "content")
-        self._note(envelope, outcome)
-        if outcome.kind != "sent" and (outcome.kind == "uncertain" or outcome.is_goodbye):
-            self._fail(LOST)
-        elif self._begun is None:
+        if reply[:1] == b"2":
+            self._note(envelope, taken(reply.decode("utf-8", "replace")))
+        else:
+            outcome = _judged(reply, "content")
+            self._note(envelope, outcome)
+            if outcome.kind == "uncertain" or outcome.is_goodbye:
+                self._fail(LOST)
+                return
+        if self._begun is None:
             self._begin_next()
 
     def _decide(self, envelope: Envelope, answers: list[bytes]) -> None:

@@ -17,6 +17,7 @@ class Round:
     def __init__(self, weights: Mapping[str, int]) -> None:
         self._weights = dict(weights)
         self._credit = dict.fromkeys(self._weights, 0)
+        self.owed = ""  # whose turn it was when it had no room
 
     @classmethod
     def of(cls, relays: Collection[RelaySettings]) -> "Round":
@@ -33,11 +34,18 @@ class Round:
         usable = {name: weight for name, weight in usable.items() if name not in full}
         if not usable:
             return None
+        if self.owed in usable:
+            chosen, self.owed = self.owed, ""
+            return chosen
         for name, weight in usable.items():
             self._credit[name] += weight
         chosen = max(usable, key=lambda name: self._credit[name])
         self._credit[chosen] -= sum(usable.values())
         return chosen
+
+    def owe(self, name: str) -> None:
+        """It was the turn of one that has no room: the next turn is its as well."""
+        self.owed = name
 
 
 class Concurrency:
@@ -58,8 +66,15 @@ class Concurrency:
         """Whether it has as many connections as it was told."""
         return self.limit == self._most
 
-    def refused(self, *, now: int) -> None:
-        """A connection was turned away for being one too many, or closed with 421."""
+    def refused(self, *, working: int = 0, now: int) -> None:
+        """A connection was turned away for being one too many, or closed with 421.
+
+        While others are `working`, so many are what the relay stands.
+        """
+        if working:
+            self.limit = min(self.limit, working)
+            self._worked = 0
+            return
         if now < self._counts_from:
             return
         self.limit = max(1, self.limit // 2)

@@ -382,7 +382,7 @@ def is_due(connection: Connection, *, lane: int, now: int) -> bool:
             SELECT 1 FROM leases JOIN mailings ON mailings.id = leases.mailing_id
              WHERE leases.lane = :lane AND leases.due_at <= :now AND {LAPSED}
                AND mailings.paused_at IS NULL AND mailings.cancelled_at IS NULL
-             LIMIT 1
+             ORDER BY leases.due_at LIMIT 1
             """,
             lane=lane,
             now=now,
@@ -564,15 +564,39 @@ def release_lease(tx: Transaction, lease: Lease, *, worker: str) -> int | None:
     return due_at
 
 
-def renew_leases(tx: Transaction, *, worker: str, until: int, now: int) -> int:
-    """Hold on to every stretch that is still ours."""
-    return tx.run(
+def leases_of(connection: Connection, worker: str, *, now: int) -> list[int]:
+    """Every stretch that is still a worker's."""
+    rows = connection.rows(
         """
-        UPDATE leases SET held_until = :until WHERE held_by = :worker AND held_until > :now
+        SELECT id FROM leases
+         WHERE held_by = :worker AND held_by <> '' AND held_until > :now
+         ORDER BY id
         """,
         worker=worker,
-        until=until,
         now=now,
+    )
+    return [row[0] for row in rows]
+
+
+def renew_lease(tx: Transaction, lease: int, *, worker: str, until: int) -> int:
+    """Hold on to a stretch that is still ours."""
+    return tx.run(
+        "UPDATE leases SET held_until = :until WHERE id = :id AND held_by = :worker",
+        id=lease,
+        worker=worker,
+        until=until,
+    )
+
+
+def let_go(tx: Transaction, lease: int, *, worker: str) -> int:
+    """Give a stretch back as it was taken: nothing of it was handed over."""
+    return tx.run(
+        """
+        UPDATE leases SET held_by = '', held_until = 0, boot = ''
+         WHERE id = :id AND held_by = :worker
+        """,
+        id=lease,
+        worker=worker,
     )
 
 
@@ -887,9 +911,14 @@ def state_to(connection: Connection, mailing_id: int, key: str) -> State | None:
 
 
 def is_any(connection: Connection, mailing_id: int, *, state: State) -> bool:
-    """Whether a letter of a mailing is in this state."""
+    """Whether a letter of a mailing is in this state of trouble: `refused` or `uncertain`."""
     found = connection.value(
-        "SELECT 1 FROM deliveries WHERE mailing_id = :id AND state = :state LIMIT 1",
+        """
+        SELECT 1 FROM deliveries
+         WHERE mailing_id = :id AND state = :state
+           AND (state = 'refused' OR state = 'uncertain')
+         LIMIT 1
+        """,
         id=mailing_id,
         state=state,
     )

@@ -4,21 +4,21 @@ It knows how many letters of each stretch are under way, and gives a stretch bac
 is; it never sends.
 """
 
-import logging
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from connector.database import Database
 from connector.delivery import ledger
 from connector.delivery.mailing import Delivery, Kind, Lease
+from connector.delivery.outage import Outage
 from connector.delivery.pace import Pace, Turns
+from connector.delivery.providers import group_of
 from connector.delivery.steady import Steady
 from connector.errors import DatabaseUnavailable
 
-log = logging.getLogger(__name__)
-
-# Stretches whose letters all wait for their turn are left until the next look after so many:
-# nobody else's letters shall wait meanwhile.
+# So many stretches whose letters all wait for their turn are taken at one moment: a notice
+# shall not wait until hundreds are.
 TAKES = 4
 
 
@@ -61,7 +61,15 @@ class Stretches:
     """What a sender holds of one lane; `hold` is how long a stretch is ours, in milliseconds."""
 
     def __init__(
-        self, db: Database, kind: Kind, *, worker: str, hold: int, pace: Pace, steady: Steady
+        self,
+        db: Database,
+        kind: Kind,
+        *,
+        worker: str,
+        hold: int,
+        pace: Pace,
+        steady: Steady,
+        outage: Outage,
     ) -> None:
         self.kind: Kind = kind
         self._db = db
@@ -69,12 +77,18 @@ class Stretches:
         self._hold = hold
         self._pace = pace
         self._steady = steady
+        self._outage = outage
         self._held: list[Stretch] = []
         self._is_dry = False
 
     def look_again(self) -> None:
         """Let the next `deal` ask the database, although nothing was due a moment ago."""
         self._is_dry = False
+
+    @property
+    def held(self) -> list[int]:
+        """The leases of what we hold."""
+        return [stretch.lease.id for stretch in self._held]
 
     @property
     def has_more(self) -> bool:
@@ -131,15 +145,21 @@ class Stretches:
                     return None
                 turns = self._pace.turns(lease, ledger.due(self._db, lease, now=now), now=now)
             except DatabaseUnavailable as error:
-                log.warning("%s", error)
+                self._outage.tell(error)
                 self._is_dry = True
                 return None
             stretch = Stretch(self, lease, turns, now, deque(turns.now), deque(turns.soon))
             self._held.append(stretch)
             if stretch.waiting:
                 return stretch
-        self._is_dry = True
         return None
+
+    def put_aside(self, providers: Collection[str]) -> None:
+        """Letters to a provider that wants fewer go back, to wait for their turn with the others."""
+        for stretch in self._held:
+            kept = [one for one in stretch.waiting if group_of(one.address) not in providers]
+            stretch.returned += len(stretch.waiting) - len(kept)
+            stretch.waiting = deque(kept)
 
     def release(self, *, everything: bool = False) -> None:
         """Give back what is done; with `everything` also what has only waiting letters."""
@@ -147,7 +167,7 @@ class Stretches:
             try:
                 self._give_back(stretch)
             except DatabaseUnavailable as error:
-                log.warning("%s", error)
+                self._outage.tell(error)
             else:
                 self._held.remove(stretch)
 

@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from connector import clock
@@ -25,6 +25,7 @@ from connector.delivery.book import Book
 from connector.delivery.ledger import Settled
 from connector.delivery.mailing import Delivery, Kind, Lease
 from connector.delivery.mime import Template
+from connector.delivery.outage import Outage
 from connector.delivery.outcome import Outcome
 from connector.delivery.pace import Pace
 from connector.delivery.pipelining import Envelope
@@ -102,21 +103,33 @@ class _Sender:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.hold = settings.mail.lease * SECOND
         self.steady = Steady(asyncio.get_running_loop().time)
+        self.outage = Outage(self.steady)
         self.pace = Pace(db, settings)
         self.round = Round.of([known for known, _ in relays])
         self.routes = {
             known.name: Route(
-                db, relay, name=known.name, connections=known.connections, steady=self.steady
+                db,
+                relay,
+                name=known.name,
+                connections=known.connections,
+                steady=self.steady,
+                outage=self.outage,
             )
             for known, relay in relays
         }
         kinds: tuple[Kind, ...] = ("notice", "issue")
         self.lanes = {
             Stretches(
-                db, kind, worker=self.name, hold=self.hold, pace=self.pace, steady=self.steady
+                db,
+                kind,
+                worker=self.name,
+                hold=self.hold,
+                pace=self.pace,
+                steady=self.steady,
+                outage=self.outage,
             ): {
                 known.name: [
-                    _Connection(self, self.routes[known.name], place)
+                    _Connection(self, self.routes[known.name], kind, place)
                     for place in range(1 if kind == "notice" else known.connections)
                 ]
                 for known, _ in relays
@@ -132,6 +145,7 @@ class _Sender:
             take_back=self.take_back,
             written=self.written,
             steady=self.steady,
+            outage=self.outage,
         )
         self.unwritten: list[Stretch] = []
         self.parts: dict[Stretches, list[tuple[_Connection, int]]] = {}
@@ -166,27 +180,38 @@ class _Sender:
 
     def settle(self, handed: "_Handed", outcome: Outcome) -> None:
         """Write down what became of a letter, and learn from it."""
-        connection, lease = handed.connection, handed.stretch.lease
-        # The next commit records this before it hands anything over in its place.
-        connection.marked -= 1
-        self.unwritten.append(handed.stretch)
+        route, lease = handed.connection.route, handed.stretch.lease
+        if len(self.routes) > 1:
+            outcome = outcome.through(route.name)
         if outcome.kind == "deferred":
-            outcome = self._hear(handed, outcome)
-        if outcome.is_free:
-            handed.stretch.returned += 1
-        self.book.settle(Settled(lease, handed.delivery, outcome))
-        route = connection.route
+            self._hear(handed, outcome)
+        self.record(handed, outcome)
         # A line we cut ourselves says nothing about the relay.
-        if not (route.is_well and outcome.kind == "sent") and not self.stop.is_set():
+        if not (outcome.kind == "sent" and route.is_well) and not self.stop.is_set():
             route.watch(outcome)
         if lease.kind == "issue":
             self._listen(lease, outcome)
 
-    def _hear(self, handed: "_Handed", outcome: Outcome) -> Outcome:
+    def record(self, handed: "_Handed", outcome: Outcome) -> None:
+        """Write down what became of a letter."""
+        # The next commit records this before it hands anything over in its place.
+        handed.connection.marked -= 1
+        self.unwritten.append(handed.stretch)
+        if outcome.kind == "unreached" and outcome.is_free:
+            handed.stretch.returned += 1
+        self.book.settle(Settled(handed.stretch.lease, handed.delivery, outcome))
+
+    def _hear(self, handed: "_Handed", outcome: Outcome) -> None:
         """Send fewer letters when that is what the answer asks for."""
-        name = handed.connection.route.name
-        self.pace.hear(outcome, address=handed.recipient, relay=name, now=self.steady.now())
-        return outcome.through(name) if len(self.routes) > 1 else outcome
+        name, now = handed.connection.route.name, self.steady.now()
+        slower = self.pace.hear(outcome, address=handed.recipient, relay=name, now=now)
+        if slower:
+            self._put_aside({slower})
+
+    def _put_aside(self, providers: Collection[str]) -> None:
+        for lane in self.lanes:
+            if lane.kind == "issue":
+                lane.put_aside(providers)
 
     def _listen(self, lease: Lease, outcome: Outcome) -> None:
         """Stop a mailing of an issue that is refused again and again, and say why."""
@@ -208,11 +233,16 @@ class _Sender:
             return []
         hands: list[Hand] = []
         for lane, places in self.lanes.items():
-            usable = {name: self.routes[name].usable(those) for name, those in places.items()}
+            usable = self._usable(lane.kind, places)
             dealt = lane.deal(sum([_room(those) for those in usable.values()]))
             if dealt:
                 hands += self._share(lane, dealt, usable)
         return hands
+
+    def _usable(
+        self, kind: Kind, places: Mapping[str, Sequence["_Connection"]]
+    ) -> dict[str, Sequence["_Connection"]]:
+        return {name: self.routes[name].usable(those, kind) for name, those in places.items()}
 
     def _share(
         self, lane: Stretches, hands: list[Hand], usable: Mapping[str, Sequence["_Connection"]]
@@ -235,23 +265,41 @@ class _Sender:
     def _by_relay(
         self, count: int, kind: Kind, usable: Mapping[str, Sequence["_Connection"]]
     ) -> dict[str, int]:
-        """How many letters each relay gets, by weight and by its turns."""
+        """How many letters each relay gets, by weight and by its turns.
+
+        The letters of a mailing that are a relay's share wait until it has room, as long as it
+        goes on; those that it may not have yet by its own limit go through the others.
+        """
         if len(usable) == 1:
             return {name: self._turns(name, kind, count) for name in usable}
         rooms = {name: _room(those) for name, those in usable.items()}
         shares = dict.fromkeys(usable, 0)
-        broken = [name for name, route in self.routes.items() if route.is_broken]
-        full = {name for name, room in rooms.items() if not room}
+        broken = self._avoided(kind, rooms)
+        full: set[str] = set()
         while count:
             name = self.round.choose(broken=broken, full=full)
             if name is None:
                 break
-            if shares[name] < rooms[name] and self._turns(name, kind, 1):
+            route = self.routes[name]
+            if shares[name] == rooms[name]:
+                if kind == "issue" and route.is_worth_waiting():
+                    self.round.owe(name)
+                    break
+                full.add(name)
+            elif self._turns(name, kind, 1):
+                route.has_room()
                 shares[name] += 1
                 count -= 1
             else:
                 full.add(name)
         return shares
+
+    def _avoided(self, kind: Kind, rooms: Mapping[str, int]) -> list[str]:
+        """Relays that are broken, or on trial already; a notice tries none if it can help it."""
+        suspect = [name for name, route in self.routes.items() if route.is_suspect]
+        if kind == "notice" and len(suspect) < len(self.routes):
+            return suspect
+        return [name for name in suspect if self.routes[name].is_broken or not rooms[name]]
 
     def _turns(self, name: str, kind: Kind, count: int) -> int:
         """How many of so many letters may go through a relay now, as fast as it may be used."""
@@ -266,6 +314,15 @@ class _Sender:
                 asyncio.get_running_loop().call_later(wait / SECOND, self.book.ask)
                 return taken
         return count
+
+    def rearrange(self, turned_away: "_Connection") -> None:
+        """Connections that are open come first: they are the ones to keep."""
+        for lane, places in self.lanes.items():
+            if lane.kind == turned_away.kind:
+                those = places[turned_away.route.name]
+                those.sort(key=lambda one: not one.is_open)
+                for place, connection in enumerate(those):
+                    connection.place = place
 
     def take_back(self, hands: list[Hand]) -> None:
         for hand in hands:
@@ -287,15 +344,19 @@ class _Sender:
             for connection, part in parts:
                 connection.give(handed[at : at + part])
                 at += part
-        if any(lane.has_more and self._is_short(places) for lane, places in self.lanes.items()):
+        if any(
+            lane.has_more and self._is_short(lane.kind, places)
+            for lane, places in self.lanes.items()
+        ):
             self.book.ask()
 
-    def _is_short(self, places: Mapping[str, Sequence["_Connection"]]) -> bool:
+    def _is_short(self, kind: Kind, places: Mapping[str, Sequence["_Connection"]]) -> bool:
         """Whether a connection has room for letters that may go now."""
-        now = self.steady.now()
+        now, owed = self.steady.now(), self.round.owed if kind == "issue" else ""
         return any(
-            route.rests_until <= now and _room(route.usable(places[name]))
+            route.rests_until <= now and _room(route.usable(places[name], kind))
             for name, route in self.routes.items()
+            if owed in ("", name)
         )
 
     # Time
@@ -317,10 +378,10 @@ class _Sender:
     def look(self) -> None:
         """Give back what is done, take what is due, and tell the connections that wait."""
         try:
-            self.pace.look(now=self.steady.now())
+            self._put_aside(self.pace.look(now=self.steady.now()))
             broken = ledger.broken_relays(self.db)
         except DatabaseUnavailable as error:
-            log.warning("%s", error)
+            self.outage.tell(error)
         else:
             for route in self.routes.values():
                 route.look(broken)
@@ -346,12 +407,17 @@ class _Sender:
                         renew_at = loop.time() + min(self.hold, ledger.ALIVE) / SECOND / 3
                         ledger.sign_in(self.db, self.name, now=now)
                         ledger.renew(
-                            self.db, worker=self.name, hold=self.hold, now=self.steady.now()
+                            self.db,
+                            worker=self.name,
+                            held={lease for lane in self.lanes for lease in lane.held},
+                            hold=self.hold,
+                            now=self.steady.now(),
                         )
+                        self.outage.over()
                     if until_done and not ledger.is_open(self.db, now=self.steady.now()):
                         self.stop.set()
                 except DatabaseUnavailable as error:
-                    log.warning("%s", error)
+                    self.outage.tell(error)
                 await self.pause(POLL_SECONDS if until_done else 1)
         finally:
             with contextlib.suppress(DatabaseUnavailable):
@@ -398,10 +464,12 @@ class _Connection:
     Opened when there is something to send, closed when there has been nothing for a while.
     """
 
-    def __init__(self, sender: _Sender, route: Route, place: int) -> None:
+    def __init__(self, sender: _Sender, route: Route, kind: Kind, place: int) -> None:
         self.sender = sender
         self.route = route
+        self.kind: Kind = kind
         self.place = place
+        self.is_open = False
         self.ready: deque[tuple[Stretch, Delivery]] = deque()
         self.marked = 0  # letters of ours that are `sending` on disk
         self.waiter: asyncio.Future[None] | None = None
@@ -437,15 +505,22 @@ class _Connection:
         try:
             conversation = await smtp.connect(route.relay, in_groups=route.in_groups)
         except RelayUnavailable as error:
-            route.failed(error)
+            route.failed(error, self.kind)
+            self.sender.rearrange(self)
             self._hand_back(str(error))
             return
         self.closes_at = asyncio.get_running_loop().time() + REUSE_SECONDS
+        self.is_open = True
+        route.opened(self.kind)
         try:
             await conversation.work(self)
             route.in_groups = route.in_groups and conversation.takes_groups
         finally:
-            await conversation.quit()
+            try:
+                await conversation.quit()
+            finally:
+                self.is_open = False
+                route.closed(self.kind)
 
     def next_nowait(self) -> _Handed | None:
         """The next letter, if one is handed over already."""
@@ -459,7 +534,8 @@ class _Connection:
     async def next(self) -> _Handed | None:
         """The next letter; None when the line should be closed."""
         loop, stop = asyncio.get_running_loop(), self.sender.stop
-        until = min(loop.time() + IDLE_SECONDS, self.closes_at)
+        idle = 0 if self.kind == "notice" and self.route.is_tight else IDLE_SECONDS
+        until = min(loop.time() + idle, self.closes_at)
         while not self.ready and loop.time() < until and not stop.is_set() and self._is_wanted:
             await self._wait()
         return self.next_nowait()
@@ -467,7 +543,7 @@ class _Connection:
     @property
     def _is_wanted(self) -> bool:
         """Whether the relay stands as many connections as this one makes."""
-        return self.place < self.route.limit
+        return self.kind == "notice" or self.place < self.route.limit
 
     def settle(self, handed: Envelope, outcome: Outcome) -> None:
         """Write down what became of a letter."""
@@ -488,4 +564,4 @@ class _Connection:
         while self.ready:
             stretch, delivery = self.ready.popleft()
             unsent = _Handed("", delivery.address, b"", self, stretch, delivery)
-            self.sender.settle(unsent, Outcome("unreached", why))
+            self.sender.record(unsent, Outcome("unreached", why))

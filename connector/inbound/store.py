@@ -87,7 +87,9 @@ def kept(connection: Connection, *, limit: int) -> list[Inbound]:
 def about(connection: Connection, address_key: str) -> list[Inbound]:
     """Everything that came back about an address, oldest first."""
     return connection.all(
-        f"{INBOUND} WHERE address_key = :key ORDER BY id", into=Inbound, key=address_key
+        f"{INBOUND} WHERE address_key = :key AND address_key <> '' ORDER BY id",
+        into=Inbound,
+        key=address_key,
     )
 
 
@@ -101,7 +103,8 @@ def blank(tx: Transaction, address_key: str) -> int:
     """Take an address, and what was written about it, out of the reports."""
     return tx.run(
         """
-        UPDATE inbound SET address_key = '', detail = '', raw = NULL WHERE address_key = :key
+        UPDATE inbound SET address_key = '', detail = '', raw = NULL
+         WHERE address_key = :key AND address_key <> ''
         """,
         key=address_key,
     )
@@ -224,7 +227,7 @@ def delete_idle(tx: Transaction, *, before: int, limit: int) -> int:
          WHERE id IN (SELECT id FROM inbound
                        WHERE received_at < :before
                          AND effect IN ('ignored', 'repeated', 'unproven', 'unknown', 'kept')
-                       ORDER BY id LIMIT :limit)
+                       ORDER BY received_at, id LIMIT :limit)
         """,
         before=before,
         limit=limit,

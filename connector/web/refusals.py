@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from connector.errors import (
     ConnectorError,
+    DatabaseUnavailable,
     ExpiredLink,
     InvalidAddress,
     InvalidLink,
@@ -92,7 +93,9 @@ def _trouble(
     headers: Mapping[str, str] | None,
     error: Exception,
 ) -> Response:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, DatabaseUnavailable):
+        site_of(request).outage.tell(error)  # not once for each reader
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s %s: %s", request.method, _told(request), error)
     return page(
         request,

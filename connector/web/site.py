@@ -14,6 +14,8 @@ from starlette.templating import Jinja2Templates
 
 from connector import clock, templates
 from connector.database import Database
+from connector.delivery.outage import Outage
+from connector.delivery.steady import Steady
 from connector.settings import Settings
 from connector.web import assets
 from connector.web.assets import Assets
@@ -31,11 +33,19 @@ class Site:
     environment: jinja2.Environment
     templates: Jinja2Templates
     assets: Assets
+    outage: Outage
 
 
 def build(settings: Settings, db: Database) -> Site:
     environment = templates.environment(settings.root)
-    site = Site(settings, db, environment, Jinja2Templates(env=environment), assets.load(settings))
+    site = Site(
+        settings,
+        db,
+        environment,
+        Jinja2Templates(env=environment),
+        assets.load(settings),
+        Outage(Steady(), again=clock.MINUTE),
+    )
     environment.globals.update(
         publication=settings.publication,
         site_url=settings.publication.url.rstrip("/"),

@@ -1,12 +1,14 @@
 """Commands on a PostgreSQL server: the same, or one sentence on what to use instead."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
-from connector.database import Database
+from connector.database import Database, opening
 from connector.database.migrations import STEPS
 from connector.settings import Settings
+from tests import clusters
 from tests.cli.conftest import Connector
 from tests.database import files
 
@@ -77,11 +79,13 @@ def test_a_backup_says_what_to_use_and_leaves_nothing(
 
 
 def test_migrating_brings_an_older_one_up_to_date(
-    connector: Connector, configured: Settings
+    connector: Connector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = STEPS[-1].name
-    files.forget_newest_step(configured.database)
+    with clusters.empty() as url:
+        with contextlib.closing(opening.engine(url)) as older:
+            older.apply(STEPS[:-1])
+        monkeypatch.setenv("CONNECTOR_DATABASE", url)
 
-    assert connector("migrate").out == f"Applied {newest}.\n"
-    assert connector("migrate").out == "The database is up to date.\n"
-    assert connector("status").code == 0
+        assert connector("migrate").out == f"Applied {STEPS[-1].name}.\n"
+        assert connector("migrate").out == "The database is up to date.\n"
+        assert connector("status").code == 0

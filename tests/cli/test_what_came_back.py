@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connector import clock
+from connector.cli.watching import Watch
 from connector.database import Database
 from connector.settings import Settings
 from tests.cli.conftest import Connector
@@ -31,6 +32,17 @@ def test_status_counts_bounces_and_complaints(
     assert "\nMailing 1, bench:\n" in said
     assert "  2 letters came back.\n" in said
     assert "  1 of 100 letters were called spam (1.00 %).\n" in said
+
+
+def test_the_view_that_follows_says_what_came_back(db: Database, configured: Settings) -> None:
+    now = clock.now()
+    complain(db, configured, mailed(db, 100, now=now), 1, now=now)
+    watch = Watch(db, configured)
+    watch.lines(now=now)
+
+    said = watch.beside(now=now)
+
+    assert "1 bench: 1 of 100 letters were called spam (1.00 %)." in said
 
 
 def test_status_says_why_a_mailing_stopped_once(

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from connector import database
-from connector.database import Database
+from connector.database import Database, postgres
 from connector.database.postgres import Postgres, translated
 from connector.errors import ConnectorError, DatabaseUnavailable, Misconfigured, Refused
 from tests import clusters
@@ -26,6 +26,8 @@ from tests.database import files
 from tests.database.test_reading_and_writing import apart, kept, put
 
 SECRET = "opensesame"
+# As for a server that takes a writer in the middle of a pipeline for one that works.
+WITHOUT_ITS_TIMEOUT = postgres.BEGIN_WRITE.replace("{stalled}", "0")
 
 
 @pytest.fixture(scope="module")
@@ -336,6 +338,44 @@ def _expect_nobody(db: Database) -> None:
 def _write(db: Database, *keys: str, side_by_side: bool = False) -> None:
     with db.write(side_by_side=side_by_side) as tx:
         put(tx, *keys)
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_a_writer_that_stands_still_is_ended_by_who_waits_for_it(
+    url: str, db: Database, monkeypatch: pytest.MonkeyPatch, *, side_by_side: bool
+) -> None:
+    monkeypatch.setattr(postgres, "STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(postgres, "BEGIN_WRITE", WITHOUT_ITS_TIMEOUT)
+    hurried = database.open(url, busy_seconds=0.4)
+    is_asleep, wakes = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    def sleeper() -> None:
+        try:
+            with db.write(side_by_side=side_by_side) as tx:
+                put(tx, "a")
+                tx.many("UPDATE suppressions SET at = :at", doze())
+        except DatabaseUnavailable as error:
+            said.append(str(error))
+
+    def doze() -> Iterator[dict[str, int]]:
+        for at in range(2_000):
+            yield {"at": at}
+        is_asleep.set()
+        assert wakes.wait(10)
+
+    sleeping = threading.Thread(target=sleeper)
+    sleeping.start()
+    assert is_asleep.wait(10)
+    with contextlib.closing(hurried):
+        with pytest.raises(DatabaseUnavailable, match="is busy"):
+            _write(hurried, "a")
+        _write(hurried, "a", "b")
+    wakes.set()
+    sleeping.join(10)
+
+    assert kept(db) == ["a", "b"]
+    assert len(said) == 1
 
 
 def test_those_who_write_side_by_side_do_not_wait(url: str) -> None:

@@ -1,14 +1,15 @@
 """A sender at work in this process: run until nothing is left to send, or while somebody watches."""
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from connector.clock import HOUR, SECOND
 from connector.database import Database
 from connector.delivery import worker
-from connector.settings import Settings
+from connector.settings import RelaySettings, Settings
 from tests.delivery.promise import check_the_promise
 from tests.fakes.clock import Clock
 from tests.fakes.smtp import FakeRelay
@@ -31,6 +32,14 @@ def relayed(configured: Settings, fake: FakeRelay, **values: Any) -> Settings:
     return dataclasses.replace(configured, mail=mail)
 
 
+def further(name: str, fake: FakeRelay, **values: Any) -> RelaySettings:
+    """Settings of one more fake relay."""
+    relay = fake.relay()
+    return RelaySettings(
+        name, **{"host": relay.host, "port": relay.port, "security": relay.security, **values}
+    )
+
+
 async def until(is_so: Callable[[], object], *, seconds: float = 2 * HOUR / SECOND) -> None:
     """Look again and again while a sender works, until something is true."""
     async with asyncio.timeout(seconds):
@@ -49,12 +58,15 @@ class Office:
     configured: Settings
     fake: FakeRelay
     clock: Clock
+    further: Mapping[str, tuple[FakeRelay, Mapping[str, Any]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def send(self, *, senders: int = 1, **mail: Any) -> None:
         """Run senders until nothing is left to send now."""
 
         async def run() -> None:
-            async with self.fake, asyncio.TaskGroup() as tasks:
+            async with self._relays(), asyncio.TaskGroup() as tasks:
                 self._begin(tasks, senders, asyncio.Event(), until_done=True, **mail)
 
         self._run(run())
@@ -71,13 +83,25 @@ class Office:
         """Run senders for as long as `watch` takes; then stop them and see them end."""
 
         async def run() -> None:
-            async with self.fake, asyncio.TaskGroup() as tasks:
+            async with self._relays(), asyncio.TaskGroup() as tasks:
                 stop = asyncio.Event()
                 self._begin(tasks, senders, stop, until_done=False, **mail)
                 await watch()
                 stop.set()
 
         self._run(run())
+
+    @contextlib.asynccontextmanager
+    async def _relays(self) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            for fake in self.fakes:
+                await stack.enter_async_context(fake)
+            yield
+
+    @property
+    def fakes(self) -> tuple[FakeRelay, ...]:
+        """Every relay that letters may leave through."""
+        return (self.fake, *(fake for fake, _ in self.further.values()))
 
     def _begin(
         self,
@@ -88,10 +112,15 @@ class Office:
         until_done: bool,
         **mail: Any,
     ) -> None:
-        here = relayed(self.configured, self.fake, **mail)
+        here = dataclasses.replace(
+            relayed(self.configured, self.fake, **mail),
+            further_relays=tuple(
+                further(name, fake, **values) for name, (fake, values) in self.further.items()
+            ),
+        )
         for _ in range(senders):
             tasks.create_task(worker.run(self.db, here, stop=stop, until_done=until_done))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self.clock.run(work)
-        check_the_promise(self.db, self.fake)
+        check_the_promise(self.db, *self.fakes)

@@ -28,6 +28,7 @@ IN_DOUBT = "SELECT count(*) FROM deliveries WHERE state IN ('sending', 'uncertai
 UNCERTAIN = "SELECT count(*) FROM deliveries WHERE state = 'uncertain'"
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("senders", [1, 3])
 def test_two_hundred_kills_cost_a_few_doubts_each_and_nothing_else(
     db: Database, root: Path, senders: int

@@ -56,10 +56,21 @@ def test_a_renewed_lease_is_still_ours(db: Database, now: int) -> None:
     post.mail(db, 1, now=now)
     lease = post.take(db, now=now)
 
-    ledger.renew(db, worker="anna", hold=post.HOLD, now=now + 50 * SECOND)
+    ledger.renew(db, worker="anna", held={lease.id}, hold=post.HOLD, now=now + 50 * SECOND)
 
     assert ledger.take(db, "issue", worker="boris", hold=post.HOLD, now=now + post.HOLD) is None
     assert post.hand_over(db, lease, ledger.due(db, lease, now=now), now=now + post.HOLD + 1)
+
+
+def test_a_lease_its_holder_never_heard_of_is_free_for_others(db: Database, now: int) -> None:
+    post.mail(db, 1, now=now)
+    lease = post.take(db, now=now)
+
+    ledger.renew(db, worker="boris", held=set(), hold=post.HOLD, now=now)
+    assert ledger.take(db, "issue", worker="boris", hold=post.HOLD, now=now) is None
+    ledger.renew(db, worker="anna", held=set(), hold=post.HOLD, now=now)
+
+    assert ledger.take(db, "issue", worker="boris", hold=post.HOLD, now=now) == lease
 
 
 def test_what_the_relay_said_is_kept_word_for_word(db: Database, now: int) -> None:

@@ -36,6 +36,15 @@ def test_one_without_weight_stands_by_until_all_others_are_broken() -> None:
     assert relays.choose(full={"a", "b"}) is None
 
 
+def test_a_turn_that_found_no_room_comes_again_first() -> None:
+    relays = Round({"a": 3, "b": 1})
+    relays.owe("b")
+
+    assert relays.choose(full={"b"}) == "a"
+    assert relays.choose() == "b"
+    assert relays.owed == ""
+
+
 @given(WEIGHTS, st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")))
 def test_a_broken_or_full_relay_is_never_chosen(
     weights: dict[str, int], broken: set[str], full: set[str]

@@ -1,7 +1,7 @@
 """Whatever senders do, in whatever order, and whoever dies: nobody is lost, nobody gets two."""
 
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +60,7 @@ class Ledger(RuleBasedStateMachine):
         self.in_doubt: set[int] = set()
         self.sent_twice: Counter[int] = Counter()
         self.believed: set[int] = set()
+        self.taken: dict[str, set[int]] = defaultdict(set)
 
     def teardown(self) -> None:
         self.at_the_end.close()
@@ -67,6 +68,8 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=held, worker=st.sampled_from(("anna", "boris", "clara")))
     def take(self, worker: str) -> tuple[str, Lease]:
         lease = ledger.take(self.db, "issue", worker=worker, hold=post.HOLD, now=self.now)
+        if lease is not None:
+            self.taken[worker].add(lease.id)
         return worker, lease or Lease(0, 0, "issue", 0, 0, 0, 0)
 
     @rule(target=under_way, holder=held, pick=st.integers(0, AUDIENCE - 1))
@@ -104,7 +107,8 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(("anna", "boris")))
     def renew(self, worker: str) -> None:
-        ledger.renew(self.db, worker=worker, hold=post.HOLD, now=self.now)
+        held = self.taken[worker]
+        ledger.renew(self.db, worker=worker, held=held, hold=post.HOLD, now=self.now)
 
     @rule(seconds=st.integers(1, 4000))
     def time_passes(self, seconds: int) -> None:

@@ -5,11 +5,12 @@ import base64
 import contextlib
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
+from connector import clock
 from connector.delivery.smtp import Relay
 
 OFFERS = ("PIPELINING", "SIZE 35882577", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
@@ -44,6 +45,7 @@ class Received:
     hello: str
     user: str
     is_tls: bool
+    at: int = 0  # milliseconds
 
     @property
     def sender(self) -> str:
@@ -76,7 +78,8 @@ class FakeRelay:
     """`async with FakeRelay() as relay:` listens on a free loopback port.
 
     `users` asks for a name and password; `tls` offers STARTTLS, or speaks TLS from the first
-    byte with `is_implicit`.
+    byte with `is_implicit`. `most` is how many lines it stands at a time, 0 for any number;
+    `mood` may give a special answer of its own for a step and a recipient, or "".
     """
 
     offers: tuple[str, ...] = OFFERS
@@ -89,6 +92,11 @@ class FakeRelay:
     attempted: list[Received] = field(default_factory=list)  # came whole, whatever was answered
     commands: list[str] = field(default_factory=list)
     connections: int = 0
+    called_at: list[int] = field(default_factory=list)
+    most: int = 0
+    open: int = 0
+    most_open: int = 0
+    mood: Callable[[Step, str], str] | None = None
     _rules: list[_Rule] = field(default_factory=list)
     _port: int = 0
 
@@ -175,14 +183,24 @@ class FakeRelay:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self.connections += 1
+        self.called_at.append(clock.now())
+        if self.most and self.open >= self.most:
+            writer.write(b"421 4.7.0 Too many connections\r\n")
+            writer.close()
+            return
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
         try:
             await _Session(self, reader, writer).run()
         except (asyncio.CancelledError, asyncio.IncompleteReadError, OSError):
             pass
         finally:
+            self.open -= 1
             writer.close()
 
     def _scripted(self, step: Step, to: str) -> str | None:
+        if self.mood is not None and (answer := self.mood(step, to)):
+            return answer
         for rule in self._rules:
             if rule.step == step and rule.times != 0 and rule.to in ("", to):
                 rule.times -= 1
@@ -305,7 +323,13 @@ class _Session:
             return
         wire = (wire + await self.reader.readuntil(b"\r\n.\r\n"))[:-3]
         letter = Received(
-            self.mail, tuple(self.rcpts), wire, self.hello, self.user, is_tls=self.is_tls
+            self.mail,
+            tuple(self.rcpts),
+            wire,
+            self.hello,
+            self.user,
+            is_tls=self.is_tls,
+            at=clock.now(),
         )
         self.mail, self.rcpts = "", []
         self.fake.attempted.append(letter)

@@ -21,16 +21,22 @@ def relayed(root: Path, relay: FakeRelay, *, lease: int = 1, connections: int = 
     )
 
 
-def start(root: Path, *options: str) -> subprocess.Popen[bytes]:
+def start(root: Path, *options: str, database: str = "") -> subprocess.Popen[bytes]:
+    """A sender of the publication in `root`; what it complains of is added to complaints.txt."""
     command = [sys.executable, "-m", "connector", "-C", str(root), "work", *options]
     environment = {**os.environ, "CONNECTOR_SECRET": "a test's own secret, long enough to be one"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    if database:
+        environment["CONNECTOR_DATABASE"] = database
+    with (root / "complaints.txt").open("ab") as complaints:
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=complaints
+        )
 
 
 @contextlib.contextmanager
-def running(root: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(root: Path, *options: str, database: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A sender that is killed at the end, if it still runs."""
-    process = start(root, *options)
+    process = start(root, *options, database=database)
     try:
         yield process
     finally:
