@@ -26,6 +26,11 @@ Fault = Literal[
     "api error", "timeout", "lost answer", "rate limit", "declined renewal", "3ds renewal"
 ]
 AtLast = Literal["cancel", "unpaid", "past_due"]
+# What the portal offers until somebody sets it up.
+PORTAL = {
+    name: {"enabled": "true"}
+    for name in ("invoice_history", "payment_method_update", "subscription_cancel")
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,16 @@ def time(db: Database, *, now: int) -> int:
     """What time it is at the Till, in milliseconds."""
     with db.read() as connection:
         return time_of(connection, now=now)
+
+
+def furnish(db: Database, settings: Settings, *, now: int) -> None:
+    """See that there is a portal; one that somebody has set up stays as it is."""
+    with db.read() as connection:
+        if store.of_kind(connection, "billing_portal.configuration"):
+            return
+    with turning.opened(db, settings, now=now) as drawer:
+        if not drawer.all("billing_portal.configuration"):
+            portal.configure(drawer, {"features": PORTAL})
 
 
 # Checkout

@@ -17,6 +17,7 @@ from connector.database import Database
 from connector.delivery.outage import Outage
 from connector.delivery.steady import Steady
 from connector.settings import Settings
+from connector.till.opening import Payments
 from connector.web import assets
 from connector.web.assets import Assets
 
@@ -34,6 +35,7 @@ class Site:
     templates: Jinja2Templates
     assets: Assets
     outage: Outage
+    payments: Payments  # site.payments() is the client, in a thread: opening it takes a moment
 
 
 def build(settings: Settings, db: Database) -> Site:
@@ -45,6 +47,7 @@ def build(settings: Settings, db: Database) -> Site:
         Jinja2Templates(env=environment),
         assets.load(settings),
         Outage(Steady(), again=clock.MINUTE),
+        Payments(settings, db),
     )
     environment.globals.update(
         publication=settings.publication,
