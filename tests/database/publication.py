@@ -30,6 +30,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "memberships": [
         {"id": 9, "subscriber_id": 3, "tier": HARD, "kind": "complimentary", "started_at": AT,
          "ends_at": None},
+        {"id": 14, "subscriber_id": 3, "tier": "", "kind": "paid", "started_at": 0, "ends_at": AT},
     ],
     "issues": [
         {"id": 4, "slug": "bench", "title": HARD, "subtitle": "", "words": 7, "source": HARD * 500,
@@ -85,6 +86,77 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "buckets": [{"name": HARD, "next_at": LARGEST, "learned": SMALLEST}],
     "alarms": [{"mailing_id": 6, "level": "too high", "complaints": 9, "at": AT}],
+    "till_objects": [
+        {"id": 51, "key": "sub_1", "kind": "subscription", "owner": "cus_1", "due_at": AT,
+         "body": f'{{"name": "{HARD}"}}', "own": HARD},
+        {"id": 53, "key": "pi_1", "kind": "payment_intent", "due_at": None, "body": "{}"},
+    ],
+    "till_events": [
+        {"id": number, "key": f"evt_{number}", "type": "invoice.paid", "at": AT, "state": state,
+         "attempts": 2, "body": HARD}
+        for number, state in enumerate(("waiting", "delivered", "lost"), 61)
+    ],
+    "till_answers": [{"key": HARD, "request": HARD, "status": 402, "body": HARD, "at": AT}],
+    "till_clock": [{"name": "till", "ahead": LARGEST, "at_last": "past_due"}],
+    "till_faults": [{"kind": HARD, "times": 3}],
+    "customers": [
+        {"id": "cus_1", "mode": "live", "subscriber_id": 3, "created_at": AT},
+        {"id": "cus_2", "mode": "till", "subscriber_id": None, "created_at": 0},
+    ],
+    "subscriptions": [
+        {"id": "sub_1", "mode": "live", "subscriber_id": 3, "customer_id": "cus_1", "tier": HARD,
+         "status": "active", "every": "month", "cents": LARGEST, "off_cents": 0,
+         "currency": "eur", "item_id": "si_1", "price_id": "price_1", "created_at": AT,
+         "period_start": AT, "period_end": AT, "trial_end": None, "cancel_at": AT,
+         "cancelled_at": None, "ended_at": None, "paused_at": None, "unpaid_since": AT,
+         "why": HARD, "is_current": 1, "asked": 71},
+        {"id": "sub_2", "mode": "test", "subscriber_id": None, "customer_id": "", "tier": "",
+         "status": "canceled", "every": "year", "cents": 0, "off_cents": 0, "currency": "jpy",
+         "item_id": "", "price_id": "", "created_at": 0, "period_start": 0, "period_end": 0,
+         "trial_end": 1, "cancel_at": None, "cancelled_at": 2, "ended_at": 3, "paused_at": 4,
+         "unpaid_since": None, "why": "", "asked": 72},
+    ],
+    "payments": [
+        {"id": key, "mode": "live", "kind": kind, "subscriber_id": person, "customer_id": "cus_1",
+         "subscription_id": "", "intent_id": "pi_1", "number": HARD, "status": "paid",
+         "why": HARD, "cents": LARGEST, "due_cents": 0, "tax_cents": -1, "currency": "eur",
+         "created_at": AT, "paid_at": AT if person else None, "attempts": 1,
+         "next_attempt_at": None if person else AT, "url": HARD, "asked": 73}
+        for key, kind, person in (("in_1", "membership", 3), ("pi_2", "tip", None), ("pi_3", "gift", 17))
+    ],
+    "refunds": [
+        {"id": "re_1", "mode": "live", "intent_id": "pi_1", "cents": 700, "currency": "eur",
+         "status": "succeeded", "why": HARD, "created_at": AT, "asked": 74},
+    ],
+    "disputes": [
+        {"id": "dp_1", "mode": "live", "intent_id": "pi_1", "cents": 700, "currency": "eur",
+         "status": "needs_response", "why": HARD, "created_at": AT, "asked": 75},
+    ],
+    "gifts": [
+        {"id": 81, "payment_id": "pi_3", "mode": "live", "code": "QXRV-7K2M", "tier": HARD,
+         "months": 12, "buyer_id": 17, "address": HARD, "send_at": AT, "created_at": AT,
+         "taken_by": 3, "taken_at": AT, "ended_at": None},
+        {"id": 83, "payment_id": "pi_4", "mode": "till", "code": HARD, "tier": "", "months": 1,
+         "buyer_id": None, "address": "", "send_at": None, "created_at": 0, "taken_by": None,
+         "taken_at": None, "ended_at": 1},
+    ],
+    "webhook_events": [
+        {"id": "evt_1", "mode": "live", "type": "invoice.paid", "received_at": AT, "body": BYTES,
+         "due_at": AT, "settled_at": None, "attempts": 3, "why": HARD},
+        {"id": "evt_2", "mode": "test", "type": "", "received_at": 0, "body": None,
+         "due_at": None, "settled_at": AT},
+        {"id": "evt_3", "mode": "till", "type": "", "received_at": 0, "body": b""},
+    ],
+    "foreign_subscriptions": [
+        {"id": "sub_9", "mode": "live", "customer_id": "cus_9", "product": HARD, "seen_at": AT},
+    ],
+    "notes": [
+        {"key": HARD, "what": "joined", "to_whom": "reader", "subscriber_id": 3, "about": HARD,
+         "at": AT, "sent_at": None},
+        {"key": "", "what": "", "to_whom": "writer", "subscriber_id": None, "about": "", "at": 0,
+         "sent_at": AT},
+    ],
+    "askings": [{"name": "stripe", "number": LARGEST}],
 }  # fmt: skip
 
 
