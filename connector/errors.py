@@ -15,7 +15,7 @@ ConnectorError
 └── Unavailable             not now, perhaps later
     ├── DatabaseUnavailable locked, full, read-only or damaged
     ├── RelayUnavailable    the mail relay cannot be reached, or refuses us
-    └── PaymentsUnavailable Stripe cannot be reached, or refuses us
+    └── PaymentsUnavailable Stripe cannot be reached, or refuses us; carries `why`
 """
 
 from collections.abc import Sequence
@@ -94,4 +94,8 @@ class RelayBusy(RelayUnavailable):
 
 
 class PaymentsUnavailable(Unavailable):
-    pass
+    """`why` is for whoever runs the server; the message is for readers."""
+
+    def __init__(self, message: str, *, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why or message

@@ -141,16 +141,16 @@ def create_customer(client: Client, settings: Settings, subscriber: Subscriber) 
         "metadata": {"person": str(subscriber.id), "site": settings.site},
     }
     key = f"customer:{settings.site}:{subscriber.id}:{subscriber.email}"
-    with _asking():
+    with asking():
         return client.v1.customers.create(wanted, {"idempotency_key": key}).id
 
 
 def find_customer(client: Client, settings: Settings, subscriber: Subscriber) -> str | None:
     """A customer of ours who already carries this subscriber's number and address."""
     asked: Any = {"email": subscriber.email, "limit": PAGE}
-    with _asking():
+    with asking():
         for one in client.v1.customers.list(asked).auto_paging_iter():
-            said = (_plain(one).get("metadata") or {}) if not getattr(one, "deleted", False) else {}
+            said = (plain(one).get("metadata") or {}) if not getattr(one, "deleted", False) else {}
             if said.get("site") == settings.site and said.get("person") == str(subscriber.id):
                 return one.id
     return None
@@ -158,14 +158,14 @@ def find_customer(client: Client, settings: Settings, subscriber: Subscriber) ->
 
 def is_customer(client: Client, customer_id: str) -> bool:
     """Whether Stripe still has a customer."""
-    with contextlib.suppress(NotFound), _asking():
-        return not _plain(client.v1.customers.retrieve(customer_id)).get("deleted", False)
+    with contextlib.suppress(NotFound), asking():
+        return not plain(client.v1.customers.retrieve(customer_id)).get("deleted", False)
     return False
 
 
 def set_customer_address(client: Client, customer_id: str, email: str) -> None:
     """Receipts go there from now on."""
-    with _asking():
+    with asking():
         client.v1.customers.update(customer_id, {"email": email})
 
 
@@ -260,17 +260,17 @@ def create_tip(
 
 def checkout(client: Client, settings: Settings, session_id: str) -> Checkout:
     """What became of a visit to the checkout. Raises NotFound."""
-    with _asking():
-        raw = _plain(client.v1.checkout.sessions.retrieve(session_id))
+    with asking():
+        raw = plain(client.v1.checkout.sessions.retrieve(session_id))
     return billing.checkout(settings, raw)
 
 
 def checkouts(client: Client, settings: Settings, *, since: int) -> Iterator[Checkout]:
     """Every completed checkout of ours since a moment, newest first."""
     asked: Any = {"status": "complete", "created": {"gte": since // SECOND}, "limit": PAGE}
-    with _asking():
+    with asking():
         for one in client.v1.checkout.sessions.list(asked).auto_paging_iter():
-            found = billing.checkout(settings, _plain(one))
+            found = billing.checkout(settings, plain(one))
             if found.is_ours:
                 yield found
 
@@ -280,8 +280,8 @@ def checkouts(client: Client, settings: Settings, *, since: int) -> Iterator[Che
 
 def subscription(client: Client, subscription_id: str) -> Raw:
     """A subscription as it stands now, its discounts with it. Raises NotFound."""
-    with _asking():
-        return _plain(
+    with asking():
+        return plain(
             client.v1.subscriptions.retrieve(
                 subscription_id, {"expand": ["discounts.source.coupon", "latest_invoice.payments"]}
             )
@@ -293,16 +293,16 @@ def subscriptions(client: Client, *, customer_id: str = "") -> Iterator[Raw]:
     asked: Any = {"status": "all", "limit": PAGE}
     if customer_id:
         asked["customer"] = customer_id
-    with _asking():
+    with asking():
         for one in client.v1.subscriptions.list(asked).auto_paging_iter():
-            yield _plain(one)
+            yield plain(one)
 
 
 def invoices(client: Client, subscription_id: str) -> list[Raw]:
     """Every invoice of a subscription, newest first, with how it was paid."""
     asked: Any = {"subscription": subscription_id, "limit": PAGE, "expand": ["data.payments"]}
-    with _asking():
-        return [_plain(one) for one in client.v1.invoices.list(asked).auto_paging_iter()]
+    with asking():
+        return [plain(one) for one in client.v1.invoices.list(asked).auto_paging_iter()]
 
 
 def preview(
@@ -318,8 +318,8 @@ def preview(
             "proration_date": now // SECOND,
         },
     }
-    with _asking():
-        found = _plain(client.v1.invoices.create_preview(asked))
+    with asking():
+        found = plain(client.v1.invoices.create_preview(asked))
     return Preview(
         now=Amount(found["amount_due"], found["currency"]),
         then=choice.amount,
@@ -346,7 +346,7 @@ def change(
         "proration_date": previewed_at // SECOND,
         "payment_behavior": "error_if_incomplete",
     }
-    with _asking():
+    with asking():
         client.v1.subscriptions.update(one.id, wanted)
 
 
@@ -355,19 +355,19 @@ def cancel_at_period_end(client: Client, subscription_id: str, *, comment: str =
     wanted: Any = {"cancel_at_period_end": True}
     if comment:
         wanted["cancellation_details"] = {"comment": comment[:500]}
-    with _asking():
+    with asking():
         client.v1.subscriptions.update(subscription_id, wanted)
 
 
 def keep_on(client: Client, subscription_id: str) -> None:
     """Take a cancelling back that has not come about yet."""
-    with _asking():
+    with asking():
         client.v1.subscriptions.update(subscription_id, {"cancel_at_period_end": False})
 
 
 def pause(client: Client, subscription_id: str) -> None:
     """Charge nothing until `resume`; what was paid for and not used is credited."""
-    with _asking():
+    with asking():
         client.v1.subscriptions.pause(
             subscription_id,
             {"type": "subscription", "bill_for": {"unused_time_from": {"type": "now"}}},
@@ -376,13 +376,13 @@ def pause(client: Client, subscription_id: str) -> None:
 
 def resume(client: Client, subscription_id: str) -> None:
     """Go on after a pause, with a new period from now."""
-    with _asking():
+    with asking():
         client.v1.subscriptions.resume(subscription_id, {"billing_cycle_anchor": {"type": "now"}})
 
 
 def cancel_now(client: Client, subscription_id: str) -> None:
     """End it at once; one that has ended stays as it is. Nothing is paid back by this."""
-    with contextlib.suppress(NotFound), _asking():
+    with contextlib.suppress(NotFound), asking():
         client.v1.subscriptions.cancel(subscription_id)
 
 
@@ -400,19 +400,19 @@ def refund(
     if cents is not None:
         wanted["amount"] = cents
     stripe = _stripe()
-    with _asking():
+    with asking():
         try:
             found = client.v1.refunds.create(wanted, {"idempotency_key": f"refund:{key}"})
         except stripe.InvalidRequestError as error:
             if error.code in NOT_TO_BE_REFUNDED:
                 raise Refused(NOT_TO_BE_REFUNDED[error.code]) from None
             raise
-    return billing.refund(settings, _plain(found))
+    return billing.refund(settings, plain(found))
 
 
 def find_refund(client: Client, settings: Settings, refund_id: str) -> Refund:
-    with _asking():
-        return billing.refund(settings, _plain(client.v1.refunds.retrieve(refund_id)))
+    with asking():
+        return billing.refund(settings, plain(client.v1.refunds.retrieve(refund_id)))
 
 
 def refunds(
@@ -421,21 +421,21 @@ def refunds(
     """Refunds since a moment, or of one charge."""
     asked: Any = {"limit": PAGE}
     asked |= {"charge": charge_id} if charge_id else {"created": {"gte": since // SECOND}}
-    with _asking():
+    with asking():
         found = client.v1.refunds.list(asked).auto_paging_iter()
-        return [billing.refund(settings, _plain(one)) for one in found]
+        return [billing.refund(settings, plain(one)) for one in found]
 
 
 def find_dispute(client: Client, settings: Settings, dispute_id: str) -> Dispute:
-    with _asking():
-        return billing.dispute(settings, _plain(client.v1.disputes.retrieve(dispute_id)))
+    with asking():
+        return billing.dispute(settings, plain(client.v1.disputes.retrieve(dispute_id)))
 
 
 def disputes(client: Client, settings: Settings, *, since: int) -> list[Dispute]:
     asked: Any = {"limit": PAGE, "created": {"gte": since // SECOND}}
-    with _asking():
+    with asking():
         found = client.v1.disputes.list(asked).auto_paging_iter()
-        return [billing.dispute(settings, _plain(one)) for one in found]
+        return [billing.dispute(settings, plain(one)) for one in found]
 
 
 # Invoices, portal, events
@@ -443,8 +443,8 @@ def disputes(client: Client, settings: Settings, *, since: int) -> list[Dispute]
 
 def invoice(client: Client, invoice_id: str) -> Raw:
     """An invoice as it stands now. Raises NotFound."""
-    with _asking():
-        return _plain(client.v1.invoices.retrieve(invoice_id, {"expand": ["payments"]}))
+    with asking():
+        return plain(client.v1.invoices.retrieve(invoice_id, {"expand": ["payments"]}))
 
 
 def subscription_of(raw: Raw) -> str:
@@ -459,9 +459,9 @@ def paid_for(client: Client, intent_id: str) -> tuple[str, str]:
         "payment": {"type": "payment_intent", "payment_intent": intent_id},
         "limit": 1,
     }
-    with _asking():
+    with asking():
         for one in client.v1.invoice_payments.list(asked).data:
-            found = subscription_of(invoice(client, billing.key_of(_plain(one)["invoice"])))
+            found = subscription_of(invoice(client, billing.key_of(plain(one)["invoice"])))
             if found:
                 return "subscription", found
         for visit in client.v1.checkout.sessions.list({"payment_intent": intent_id}).data:
@@ -471,17 +471,34 @@ def paid_for(client: Client, intent_id: str) -> tuple[str, str]:
 
 def portal(
     client: Client,
+    settings: Settings,
     customer_id: str,
     *,
     return_url: str,
     flow: Literal["", "payment_method_update"] = "",
 ) -> str:
-    """Where a member sees invoices and changes the card."""
+    """Where a member sees invoices and changes the card: as `connector stripe setup` furnished it.
+
+    Before that, as the account's own portal is.
+    """
     wanted: Any = {"customer": customer_id, "return_url": return_url}
     if flow:
         wanted["flow_data"] = {"type": flow}
-    with _asking():
+    if configuration := own_portal(client, settings):
+        wanted["configuration"] = configuration["id"]
+    with asking():
         return client.v1.billing_portal.sessions.create(wanted).url
+
+
+def own_portal(client: Client, settings: Settings) -> Raw | None:
+    """How our portal is furnished; None before it was."""
+    asked: Any = {"active": True, "limit": PAGE}
+    with asking():
+        for one in client.v1.billing_portal.configurations.list(asked).auto_paging_iter():
+            found = plain(one)
+            if (found.get("metadata") or {}).get("site") == settings.site:
+                return found
+    return None
 
 
 def undelivered(client: Client, *, since: int) -> Iterator[Changed]:
@@ -493,7 +510,7 @@ def undelivered(client: Client, *, since: int) -> Iterator[Changed]:
             "created": {"gte": since // SECOND},
             "limit": PAGE,
         }
-        with _asking():
+        with asking():
             for one in client.v1.events.list(asked).auto_paging_iter():
                 yield _changed(one)
 
@@ -549,7 +566,7 @@ def _once(
 def _open(client: Client, settings: Settings, wanted: Mapping[str, Any]) -> Checkout:
     stripe = _stripe()
     create: Any = client.v1.checkout.sessions.create
-    with _asking():
+    with asking():
         try:
             found = create(dict(wanted))
         except stripe.InvalidRequestError as error:
@@ -560,7 +577,7 @@ def _open(client: Client, settings: Settings, wanted: Mapping[str, Any]) -> Chec
                 "Stripe refused a checkout with extras; it goes on without: %s.", error.param
             )
             found = create(needed)
-    return billing.checkout(settings, _plain(found))
+    return billing.checkout(settings, plain(found))
 
 
 def _optional(client: Client, settings: Settings, promotion: str) -> dict[str, Any]:
@@ -579,7 +596,7 @@ def _optional(client: Client, settings: Settings, promotion: str) -> dict[str, A
 
 def _promotion(client: Client, code: str) -> str:
     """The id of a promotion code that is still good; empty for any other."""
-    with _asking():
+    with asking():
         found = client.v1.promotion_codes.list({"code": code, "active": True, "limit": 1})
         return found.data[0].id if found.data else ""
 
@@ -608,7 +625,7 @@ def ensure_product(client: Client, settings: Settings, *, tier: str, name: str) 
         "name": f"{settings.publication.title}: {name}",
         "metadata": {"site": settings.site, "tier": tier},
     }
-    with _asking():
+    with asking():
         try:
             client.v1.products.retrieve(product)
         except stripe.InvalidRequestError as error:
@@ -624,8 +641,8 @@ def ensure_price(client: Client, settings: Settings, choice: Choice, *, product:
 
     Those who pay the old price keep it.
     """
-    key = f"{settings.site}-{choice.tier}-{choice.every}-{choice.amount.currency}"
-    with _asking():
+    key = price_key(settings, choice.tier, choice.every, choice.amount.currency)
+    with asking():
         found = client.v1.prices.list({"lookup_keys": [key], "active": True, "limit": 1}).data
         if found and found[0].unit_amount == choice.amount.cents:
             return found[0].id
@@ -639,6 +656,11 @@ def ensure_price(client: Client, settings: Settings, choice: Choice, *, product:
             "metadata": {"site": settings.site, "tier": choice.tier},
         }
         return client.v1.prices.create(wanted).id
+
+
+def price_key(settings: Settings, tier: str, every: str, currency: str) -> str:
+    """What the price that new members pay is found by."""
+    return f"{settings.site}-{tier}-{every}-{currency}"
 
 
 def _refuse_currency(one: billing.Subscription, choice: Choice) -> None:
@@ -661,10 +683,11 @@ def _with_session(url: str) -> str:
 
 
 @contextlib.contextmanager
-def _asking() -> Iterator[None]:
+def asking() -> Iterator[None]:
     """Stripe's errors in our words, without its keys.
 
-    A card that says no is Refused, what is not there NotFound; all else is PaymentsUnavailable.
+    A card that says no is Refused, what is not there NotFound; all else is PaymentsUnavailable,
+    whose `why` is for the operator.
     """
     stripe = _stripe()
     try:
@@ -676,17 +699,19 @@ def _asking() -> Iterator[None]:
             raise NotFound("Stripe knows of no such thing.") from None
         told = (error.code, error.param, error.user_message)
         log.error("Stripe refused what we asked (%s, %s): %s", *told)  # noqa: TRY400 - our own words
-        raise PaymentsUnavailable(AWAY) from None
+        why = f"Stripe refused it: {error.user_message or error.code}"
+        raise PaymentsUnavailable(AWAY, why=why) from None
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        said = "Stripe does not accept our key (%s). Check CONNECTOR_STRIPE_KEY."
-        log.error(said, error.http_status)  # noqa: TRY400 - its own words hold a part of the key
-        raise PaymentsUnavailable(AWAY) from None
+        why = f"Stripe does not accept our key ({error.http_status}). Check CONNECTOR_STRIPE_KEY."
+        log.error(why)  # noqa: TRY400 - its own words hold a part of the key
+        raise PaymentsUnavailable(AWAY, why=why) from None
     except stripe.StripeError as error:
         log.warning("Stripe cannot be reached: %s, %s.", type(error).__name__, error.http_status)
-        raise PaymentsUnavailable(AWAY) from None
+        why = "Stripe cannot be reached at the moment. Please try again in a few minutes."
+        raise PaymentsUnavailable(AWAY, why=why) from None
 
 
-def _plain(found: Any) -> dict[str, Any]:
+def plain(found: Any) -> dict[str, Any]:
     plain: dict[str, Any] = found.to_dict()
     return plain
 
