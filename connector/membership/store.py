@@ -341,6 +341,20 @@ def refunds_of(connection: Connection, intent_id: str) -> list[Refund]:
     )
 
 
+def refunds_to(connection: Connection, subscriber_id: int, *, mode: str) -> list[Refund]:
+    """What somebody was given back, oldest first."""
+    return connection.all(
+        f"""{REFUND}
+         WHERE intent_id IN (SELECT intent_id FROM payments
+                              WHERE subscriber_id = :id AND mode = :mode AND intent_id <> '')
+         ORDER BY created_at, id
+        """,
+        into=Refund,
+        id=subscriber_id,
+        mode=mode,
+    )
+
+
 def disputes(connection: Connection, *, mode: str) -> list[Dispute]:
     """Newest first."""
     return connection.all(
@@ -591,6 +605,16 @@ def gifts_taken_by(connection: Connection, subscriber_id: int, *, mode: str) -> 
     """In the order they were taken."""
     return connection.all(
         f"{GIFT} WHERE taken_by = :id AND mode = :mode ORDER BY taken_at, payment_id",
+        into=Gift,
+        id=subscriber_id,
+        mode=mode,
+    )
+
+
+def gifts_bought_by(connection: Connection, subscriber_id: int, *, mode: str) -> list[Gift]:
+    """Newest first."""
+    return connection.all(
+        f"{GIFT} WHERE buyer_id = :id AND mode = :mode ORDER BY created_at DESC, payment_id",
         into=Gift,
         id=subscriber_id,
         mode=mode,
