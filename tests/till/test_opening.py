@@ -27,7 +27,9 @@ def test_the_till_comes_with_a_portal(db: Database, configured: Settings) -> Non
     client = opening.client(configured, db)
     customer = client.v1.customers.create({"email": "ada@example.org"}).id
 
-    url = stripe_api.portal(client, customer, return_url="https://letters.example.org/account")
+    url = stripe_api.portal(
+        client, configured, customer, return_url="https://letters.example.org/account"
+    )
 
     assert url.startswith("https://letters.example.org/till/portal/bps_")
 
