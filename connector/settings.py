@@ -227,6 +227,12 @@ class Limits:
     confirmations_per_client: int = setting(
         20, help="Confirmation letters one network client can ask for in an hour."
     )
+    signins_per_address: int = setting(
+        10, help="Sign-in letters one address can be sent in a day."
+    )
+    signins_per_client: int = setting(
+        20, help="Sign-in letters one network client can ask for in an hour."
+    )
 
 
 @dataclass(frozen=True)
@@ -402,6 +408,11 @@ class Settings:
     def site(self) -> str:
         """What our products and subscriptions are known by in a Stripe account."""
         return self.stripe.site or self.host
+
+    @property
+    def takes_payments(self) -> bool:
+        """Whether anything costs something here, or an account at Stripe is named."""
+        return any(tier.key != FREE for tier in self.tiers) or not self.stripe.is_till
 
     @property
     def webhook_secret(self) -> str:

@@ -14,7 +14,7 @@ from connector.errors import ConnectorError
 from connector.inbound import sns
 from connector.inbound.sns import Fetch, Topic
 from connector.settings import Settings
-from connector.web import account, hooks, public, refusals, site, tray
+from connector.web import account, hooks, public, refusals, site, stripe_hook, tray
 from connector.web.cache import PageMemory
 from connector.web.guard import Guard
 from connector.web.site import has_tray
@@ -69,6 +69,7 @@ ACCOUNT: list[BaseRoute] = [
     Route("/goodbye", account.goodbye, name="goodbye"),
 ]
 HOOKS: list[BaseRoute] = [
+    Route("/hooks/stripe", stripe_hook.receive, methods=["POST"], name="hook:stripe"),
     Route("/hooks/{provider}", hooks.receive, methods=["POST"], name="hook"),
 ]
 TRAY: list[BaseRoute] = [
