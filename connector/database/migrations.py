@@ -533,6 +533,85 @@ CREATE TABLE askings (
 ) $strict;
 """
 
+M013_SIGNINS = """
+CREATE TABLE signins (
+    id $id,
+    subscriber_id $int REFERENCES subscribers (id) ON DELETE CASCADE,
+    address text NOT NULL,
+    client text NOT NULL,
+    code text NOT NULL,
+    goes_to text NOT NULL,
+    at $int NOT NULL,
+    guesses $int NOT NULL DEFAULT 0,
+    used_at $int
+) $strict;
+CREATE INDEX signins_to ON signins (address, at);
+CREATE INDEX signins_by ON signins (client, at);
+CREATE INDEX signins_at ON signins (at);
+CREATE INDEX signins_of ON signins (subscriber_id) WHERE subscriber_id IS NOT NULL;
+
+CREATE TABLE sessions (
+    id $id,
+    token text NOT NULL UNIQUE,
+    subscriber_id $int NOT NULL REFERENCES subscribers (id) ON DELETE CASCADE,
+    begun_at $int NOT NULL,
+    ends_at $int NOT NULL
+) $strict;
+CREATE INDEX sessions_of ON sessions (subscriber_id);
+CREATE INDEX sessions_ended ON sessions (ends_at);
+
+CREATE TABLE address_changes (
+    id $id,
+    subscriber_id $int NOT NULL UNIQUE REFERENCES subscribers (id) ON DELETE CASCADE,
+    email text NOT NULL,
+    email_key text NOT NULL,
+    at $int NOT NULL,
+    old_at $int,
+    new_at $int
+) $strict;
+
+CREATE TABLE former_addresses (
+    subscriber_id $int NOT NULL REFERENCES subscribers (id) ON DELETE CASCADE,
+    email text NOT NULL,
+    email_key text NOT NULL,
+    until $int NOT NULL,
+    PRIMARY KEY (subscriber_id, email_key)
+) $strict;
+CREATE INDEX former_addresses_was ON former_addresses (email_key);
+"""
+
+# What is done from time to time, by one machine among all: who holds a round and until when, and
+# how the last one went. A gift goes once to whom it is for, with its giver's words.
+M014_ROUNDS = """
+CREATE TABLE rounds (
+    name text PRIMARY KEY,
+    due_at $int NOT NULL,
+    holder text NOT NULL DEFAULT '',
+    held_until $int NOT NULL DEFAULT 0,
+    done_at $int,
+    failures $int NOT NULL DEFAULT 0,
+    said text NOT NULL DEFAULT ''
+) $strict;
+
+ALTER TABLE gifts ADD COLUMN words text NOT NULL DEFAULT '';
+ALTER TABLE gifts ADD COLUMN sent_at $int;
+CREATE INDEX gifts_to_send ON gifts (send_at)
+    WHERE sent_at IS NULL AND taken_at IS NULL AND ended_at IS NULL AND address <> '';
+"""
+
+# What is looked for again and again, or once somebody's data is erased, and was in every row.
+M015_MONEY_INDEXES = """
+CREATE INDEX payments_by_day ON payments (paid_at) WHERE paid_at IS NOT NULL;
+CREATE INDEX refunds_by_day ON refunds (created_at);
+CREATE INDEX gifts_taken ON gifts (taken_by) WHERE taken_by IS NOT NULL;
+CREATE INDEX gifts_bought ON gifts (buyer_id) WHERE buyer_id IS NOT NULL;
+CREATE INDEX notes_of ON notes (subscriber_id) WHERE subscriber_id IS NOT NULL;
+DROP INDEX till_events_open;
+CREATE INDEX till_events_waiting ON till_events (id) WHERE state = 'waiting';
+CREATE INDEX till_events_by_age ON till_events (at);
+CREATE INDEX till_answers_by_age ON till_answers (at);
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
@@ -546,4 +625,7 @@ STEPS = (
     Step("m010_indexes", M010_INDEXES),
     Step("m011_till", M011_TILL),
     Step("m012_money", M012_MONEY),
+    Step("m013_signins", M013_SIGNINS),
+    Step("m014_rounds", M014_ROUNDS),
+    Step("m015_money_indexes", M015_MONEY_INDEXES),
 )

@@ -151,15 +151,21 @@ class Checkout:
     months: int
     address: str
     send_at: int | None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a change costs now and from the next time on; `at` is to be handed to the change."""
+    """What a change costs now and from `next_at` on; `at` is to be handed to the change.
+
+    `credit` is what was paid already and is taken off what comes.
+    """
 
     now: Amount
     then: Amount
     at: int
+    next_at: int = 0
+    credit: Amount | None = None
 
 
 def is_ours(settings: Settings, raw: Raw) -> bool:
@@ -304,6 +310,7 @@ def checkout(settings: Settings, raw: Raw) -> Checkout:
         months=_whole(said.get("months")) or 0,
         address=said.get("address", ""),
         send_at=_whole(said.get("send_at")),
+        words=said.get("words", ""),
     )
 
 
@@ -312,6 +319,12 @@ def unpaid_since(invoices: list[Raw]) -> int | None:
     return min(
         (_ms(one["created"]) or 0 for one in invoices if one.get("status") == "open"), default=None
     )
+
+
+def paid_until(raw: Raw) -> int:
+    """The end of the last period that an invoice is for; nought for one without lines."""
+    lines = (raw.get("lines") or {}).get("data") or []
+    return max((_ms(line["period"]["end"]) or 0 for line in lines), default=0)
 
 
 def member_until(one: Subscription, *, grace_days: int) -> int | None:

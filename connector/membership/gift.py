@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """Bought once, taken once by its `code`; `address` is whom it is for, if the buyer said so."""
+    """Bought once, taken once by its `code`; `address` is whom it is for, if the buyer said so.
+
+    `words` are the buyer's own; `sent_at` is when the letter with both was written.
+    """
 
     payment_id: str
     mode: str
@@ -22,3 +25,5 @@ class Gift:
     taken_by: int | None = None
     taken_at: int | None = None
     ended_at: int | None = None
+    words: str = ""
+    sent_at: int | None = None

@@ -30,6 +30,7 @@ def record(tx: Transaction, settings: Settings, checkout: Checkout, payment: Pay
         address=checkout.address,
         send_at=checkout.send_at,
         created_at=payment.created_at,
+        words=checkout.words,
     )
     store.insert_gift(tx, gift)
     return store.gift_by_payment(tx, payment.id) or gift
@@ -42,6 +43,12 @@ def find(db: Database, settings: Settings, code: str) -> Gift:
     if found is None or found.mode != settings.stripe.mode:
         raise NotFound(GONE)
     return found
+
+
+def bought(db: Database, checkout: Checkout) -> Gift | None:
+    """The gift that a visit to the checkout paid for; None until it is paid."""
+    with db.read() as connection:
+        return store.gift_by_payment(connection, checkout.intent_id or checkout.id)
 
 
 def take(

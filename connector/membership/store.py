@@ -325,14 +325,18 @@ def payments_of(connection: Connection, subscriber_id: int, *, mode: str) -> lis
 def payments_for(connection: Connection, subscription_id: str) -> list[Payment]:
     """The invoices of a subscription, newest first."""
     return connection.all(
-        f"{PAYMENT} WHERE subscription_id = :id ORDER BY created_at DESC, id",
+        f"""{PAYMENT}
+         WHERE subscription_id = :id AND subscription_id <> '' ORDER BY created_at DESC, id
+        """,
         into=Payment,
         id=subscription_id,
     )
 
 
 def payment_by_intent(connection: Connection, intent_id: str) -> Payment | None:
-    return connection.one(f"{PAYMENT} WHERE intent_id = :id", into=Payment, id=intent_id)
+    return connection.one(
+        f"{PAYMENT} WHERE intent_id = :id AND intent_id <> ''", into=Payment, id=intent_id
+    )
 
 
 def refunds_of(connection: Connection, intent_id: str) -> list[Refund]:
@@ -582,10 +586,10 @@ def insert_gift(tx: Transaction, gift: Gift) -> bool:
         tx.run(
             """
             INSERT INTO gifts (payment_id, mode, code, tier, months, buyer_id, address, send_at,
-                               created_at)
+                               created_at, words)
             VALUES (:payment_id, :mode, :code, :tier, :months,
                     (SELECT id FROM subscribers WHERE id = :buyer_id), :address, :send_at,
-                    :created_at)
+                    :created_at, :words)
             ON CONFLICT (payment_id) DO NOTHING
             """,
             **asdict(gift),

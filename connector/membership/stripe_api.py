@@ -27,6 +27,8 @@ Transport: TypeAlias = "stripe.HTTPClient"
 log = logging.getLogger(__name__)
 
 SECONDS = 20
+# What one value of metadata holds: https://docs.stripe.com/metadata
+LONGEST_WORDS = 500
 RETRIES = 2
 PAGE = 100
 AWAY = "Payments cannot be reached at the moment. Nothing was charged; please try again in a few minutes."
@@ -43,6 +45,12 @@ NOT_TO_BE_REFUNDED = {
     "charge_already_refunded": "This payment was given back already.",
     "charge_disputed": "The bank has taken this payment back; it cannot be given back as well.",
 }
+# The bank wants to hear from whose card it is: https://docs.stripe.com/error-codes
+ASK_THE_HOLDER = (
+    "authentication_required",
+    "invoice_payment_intent_requires_action",
+    "subscription_payment_intent_requires_action",
+)
 # At most twenty types in one question: https://docs.stripe.com/api/events/list
 TYPES = 20
 EVENTS = (
@@ -131,6 +139,12 @@ def client(settings: Settings, transport: "Transport | None" = None) -> Client:
     return account
 
 
+def version() -> str:
+    """The version of Stripe's API that we speak, and want events to be written in."""
+    spoken: str = _stripe().api_version
+    return spoken
+
+
 # Customers
 
 
@@ -216,11 +230,16 @@ def create_gift(
     send_at: int | None,
     success_url: str,
     cancel_url: str,
+    words: str = "",
 ) -> Checkout:
-    """A page at Stripe where somebody buys a membership of `months` for somebody else."""
+    """A page at Stripe where somebody buys a membership of `months` for somebody else.
+
+    `words` go with it, as far as Stripe keeps them: 500 characters.
+    """
     said = {"kind": "gift", "tier": choice.tier, "months": str(months)}
     said |= {"address": address} if address else {}
     said |= {"send_at": str(send_at)} if send_at is not None else {}
+    said |= {"words": words[:LONGEST_WORDS]} if words else {}
     name = f"{choice.name}: a gift of {months} months" if months > 1 else f"{choice.name}: a gift"
     return _once(
         client,
@@ -310,6 +329,10 @@ def preview(
 ) -> Preview:
     """What a change of plan or amount would cost now; raises Refused between two currencies."""
     _refuse_currency(one, choice)
+    if one.status == "trialing" and one.every == choice.every:
+        # Nothing is charged within a trial, and the next invoice is of all that comes after it.
+        begins = one.trial_end or one.period_end
+        return Preview(Amount(0, one.currency), choice.amount, at=0, next_at=begins)
     asked: Any = {
         "subscription": one.id,
         "subscription_details": {
@@ -324,6 +347,8 @@ def preview(
         now=Amount(found["amount_due"], found["currency"]),
         then=choice.amount,
         at=now // SECOND * SECOND,
+        next_at=billing.paid_until(found) or one.period_end,
+        credit=Amount(max(0, -found["total"]), found["currency"]),
     )
 
 
@@ -334,20 +359,46 @@ def change(
     choice: Choice,
     *,
     previewed_at: int,
-) -> None:
+    key: str = "",
+) -> str:
     """Another plan or amount from now on, at the price that `preview` showed.
 
-    Raises Refused, and changes nothing, when the card says no.
+    Answers the page where the holder of the card has to agree before anything changes; empty
+    when it is done. The same `key` never changes twice. Raises Refused, and changes nothing,
+    when the card says no.
     """
     _refuse_currency(one, choice)
     wanted: Any = {
         "items": [{"id": one.item_id, **_price(client, settings, choice)}],
         "proration_behavior": "always_invoice",
-        "proration_date": previewed_at // SECOND,
-        "payment_behavior": "error_if_incomplete",
     }
+    if previewed_at:
+        wanted["proration_date"] = previewed_at // SECOND
+    stripe = _stripe()
     with asking():
-        client.v1.subscriptions.update(one.id, wanted)
+        try:
+            client.v1.subscriptions.update(
+                one.id, wanted | {"payment_behavior": "error_if_incomplete"}, _once_by(key)
+            )
+        except stripe.StripeError as error:
+            if error.code not in ASK_THE_HOLDER:
+                raise
+        else:
+            return ""
+        # What waits for its holder happens when the invoice is paid, within 23 hours:
+        # https://docs.stripe.com/billing/subscriptions/pending-updates
+        waiting = client.v1.subscriptions.update(
+            one.id,
+            wanted
+            | {"payment_behavior": "pending_if_incomplete", "expand": ["latest_invoice.payments"]},
+            _once_by(f"{key}:waits" if key else ""),
+        )
+    latest = plain(waiting).get("latest_invoice") or {}
+    return str(latest.get("hosted_invoice_url") or "") if latest.get("status") == "open" else ""
+
+
+def _once_by(key: str) -> Any:
+    return {"idempotency_key": f"change:{key}"} if key else None
 
 
 def cancel_at_period_end(client: Client, subscription_id: str, *, comment: str = "") -> None:
@@ -619,12 +670,8 @@ def _price(client: Client, settings: Settings, choice: Choice) -> dict[str, Any]
 def ensure_product(client: Client, settings: Settings, *, tier: str, name: str) -> str:
     """The product of a tier, made when it is missing; its id is ours to choose."""
     stripe = _stripe()
-    product = f"{settings.site}-{tier}"
-    wanted: Any = {
-        "id": product,
-        "name": f"{settings.publication.title}: {name}",
-        "metadata": {"site": settings.site, "tier": tier},
-    }
+    wanted: Any = product_of(settings, tier=tier, name=name)
+    product: str = wanted["id"]
     with asking():
         try:
             client.v1.products.retrieve(product)
@@ -634,6 +681,15 @@ def ensure_product(client: Client, settings: Settings, *, tier: str, name: str) 
             with contextlib.suppress(NotFound, stripe.InvalidRequestError):  # made beside us
                 client.v1.products.create(wanted)
     return product
+
+
+def product_of(settings: Settings, *, tier: str, name: str) -> dict[str, Any]:
+    """What the product of a tier is at Stripe."""
+    return {
+        "id": f"{settings.site}-{tier}",
+        "name": f"{settings.publication.title}: {name}",
+        "metadata": {"site": settings.site, "tier": tier},
+    }
 
 
 def ensure_price(client: Client, settings: Settings, choice: Choice, *, product: str) -> str:
