@@ -3,10 +3,11 @@
 A declined card leaves the session open, as it does at Stripe; nobody is ever charged.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from connector.till import catalogue, changes, customers, payments, periods, subscriptions
+from connector.till import asking, catalogue, changes, customers, payments, periods, subscriptions
 from connector.till import form as forms
 from connector.till.customers import Card
 from connector.till.drawer import Drawer, Entry
@@ -32,7 +33,6 @@ NOT_PLAYED_IN_PLANS = ("billing_cycle_anchor", "default_tax_rates", "invoice_set
 KEPT_AS_SENT = (
     "billing_address_collection",
     "branding_settings",
-    "consent_collection",
     "customer_creation",
     "locale",
     "origin_context",
@@ -50,6 +50,8 @@ class Payer:
     name: str = ""
     amount: int | None = None  # where the payer chooses
     promotion_code: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)  # by key
+    consents: tuple[str, ...] = ()  # terms_of_service, promotions
 
 
 # Making one
@@ -76,7 +78,8 @@ def create(drawer: Drawer, form: Form) -> Body:
         client_reference_id=forms.text(form, "client_reference_id"),
         collected_information=nulls("business_name individual_name shipping_details"),
         currency=currency,
-        custom_fields=[],
+        consent_collection=asking.consents(form),
+        custom_fields=asking.fields(form),
         custom_text=nulls("after_submit shipping_address submit terms_of_service_acceptance"),
         customer=customer,
         customer_email=forms.text(form, "customer_email"),
@@ -151,6 +154,7 @@ def pay(drawer: Drawer, key: str, payer: Payer) -> Body:
     session = drawer.entry(key, "checkout.session")
     if session.body["status"] != "open":
         raise Refusal(f"This session is {session.body['status']}.", code="session_not_open")
+    asking.answer(session.body, payer.fields, payer.consents)
     if payer.promotion_code:
         _type_code(drawer, session, payer.promotion_code)
     if payer.amount is not None:
@@ -165,7 +169,20 @@ def pay(drawer: Drawer, key: str, payer: Payer) -> Body:
     return session.body
 
 
+def note(session: Entry, payer: Payer) -> None:
+    """Keep what was filled in until it is paid, so that nobody has to fill it in twice."""
+    typed = asdict(payer) | {"is_authenticated": False}
+    session.own["typed"] = typed
+
+
+def noted(session: Entry) -> Payer:
+    """What was filled in before."""
+    typed = session.own.get("typed", {})
+    return Payer(**typed | {"consents": tuple(typed.get("consents", ()))})
+
+
 def _complete(drawer: Drawer, session: Entry, payer: Payer) -> None:
+    session.own.pop("typed", None)
     body = session.body
     mode = body["mode"]
     customer = _customer(drawer, session, payer)

@@ -6,7 +6,7 @@ throughout. With a live key none of it exists.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from connector.database import Database
@@ -19,8 +19,9 @@ from connector.till.drawer import Drawer, Entry, time_of
 from connector.till.refusal import Refusal
 from connector.till.shapes import Body
 
-__all__ = ["Card", "Fault", "Outcome", "Payer"]
+__all__ = ["Card", "Fault", "Outcome", "Payer", "Visit"]
 
+NOTHING = "There is nothing at this address of the Till."
 LIVE_KEYS = ("sk_live_", "rk_live_", "pk_live_")
 Fault = Literal[
     "api error", "timeout", "lost answer", "rate limit", "declined renewal", "3ds renewal"
@@ -40,6 +41,15 @@ class Outcome:
     what: Literal["paid", "declined", "3ds"]
     url: str = ""
     message: str = ""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A session, what is bought there, and what its payer has filled in so far."""
+
+    session: Body
+    lines: list[Body]
+    typed: Payer
 
 
 def refuse_live(key: str) -> None:
@@ -99,8 +109,26 @@ def pay(
             body = checkout.pay(drawer, key, payer)
         except Refusal as refusal:
             drawer.forget()
-            return _not_paid(drawer, key, refusal)
+            outcome = _not_paid(drawer, key, refusal)
+            checkout.note(drawer.entry(key), payer)
+            return outcome
         return Outcome("paid", body["success_url"].replace("{CHECKOUT_SESSION_ID}", key))
+
+
+def visit(db: Database, settings: Settings, key: str, *, now: int) -> Visit:
+    """What the page of a session shows; raises NotFound."""
+    with turning.opened(db, settings, now=now) as drawer:
+        entry = _find(drawer, key, "checkout.session")
+        return Visit(entry.body, checkout.lines_of(entry), checkout.noted(entry))
+
+
+def authenticate(db: Database, settings: Settings, key: str, *, is_them: bool, now: int) -> Outcome:
+    """The bank has asked who pays a session: go on with what was filled in, or be declined."""
+    typed = visit(db, settings, key, now=now).typed
+    card: Card = "3ds" if is_them else "declined"
+    return pay(
+        db, settings, key, payer=replace(typed, card=card, is_authenticated=is_them), now=now
+    )
 
 
 def abandon(db: Database, settings: Settings, key: str, *, now: int) -> str:
@@ -189,6 +217,49 @@ def pay_invoice(
         return Outcome("paid" if result == "paid" else "declined")
 
 
+def invoice(db: Database, settings: Settings, key: str, *, now: int) -> tuple[Body, list[Body]]:
+    """An invoice and the charges that paid it, or tried to; raises NotFound."""
+    with turning.opened(db, settings, now=now) as drawer:
+        entry = _find(drawer, key, "invoice")
+        payments_ = drawer.all("invoice_payment", key)
+        intents = [one.body["payment"]["payment_intent"] for one in payments_]
+        return entry.body, [one.body for key in intents for one in drawer.all("charge", key)]
+
+
+def receipt(db: Database, settings: Settings, key: str, *, now: int) -> Body:
+    """A charge that was paid; raises NotFound."""
+    with turning.opened(db, settings, now=now) as drawer:
+        charge = _find(drawer, key, "charge").body
+        if not charge["paid"]:
+            raise NotFound(NOTHING)
+        return charge
+
+
+def intent(db: Database, settings: Settings, key: str, *, now: int) -> tuple[Body, str]:
+    """An intent and the invoice it is to pay, which may be none; raises NotFound."""
+    with turning.opened(db, settings, now=now) as drawer:
+        return _find(drawer, key, "payment_intent").body, _invoice_of(drawer, key)
+
+
+def answer_bank(db: Database, settings: Settings, key: str, *, is_them: bool, now: int) -> Outcome:
+    """The bank has asked who pays an intent of a renewal.
+
+    Raises NotFound, and Refused when the bank asks nothing any more.
+    """
+    with _asking(db, settings, now) as drawer:
+        asked = _find(drawer, key, "payment_intent")
+        invoice = _invoice_of(drawer, key)
+        if asked.body["status"] != "requires_action" or not invoice:
+            raise Refused("The bank asks nothing about this payment any more.")
+        if not is_them:
+            payments.charge(drawer, asked, asked.body["payment_method"], works=False)
+            return Outcome("declined", message=payments.DECLINED)
+        result = subscriptions.collect(
+            drawer, drawer.entry(invoice), is_present=True, is_authenticated=True
+        )
+        return Outcome("paid" if result == "paid" else "declined")
+
+
 # The world outside
 
 
@@ -268,7 +339,7 @@ def _asking(db: Database, settings: Settings, now: int) -> Iterator[Drawer]:
 def _find(drawer: Drawer, key: str, kind: str) -> Entry:
     found = drawer.look(key)
     if found is None or found.kind != kind:
-        raise NotFound("There is nothing at this address of the Till.")
+        raise NotFound(NOTHING)
     return found
 
 
@@ -279,6 +350,15 @@ def _not_paid(drawer: Drawer, key: str, refusal: Refusal) -> Outcome:
     if refusal.kind == "card_error":
         return Outcome("declined", drawer.url(key), str(refusal))
     raise Refused(str(refusal)) from None
+
+
+def _invoice_of(drawer: Drawer, intent: str) -> str:
+    found = (
+        one.owner
+        for one in drawer.all("invoice_payment")
+        if one.body["payment"]["payment_intent"] == intent
+    )
+    return next(found, "")
 
 
 def _charge_of(drawer: Drawer, paid: str) -> Entry:
