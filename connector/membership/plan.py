@@ -3,9 +3,11 @@
 Each asks Stripe, then writes what Stripe says now; nothing is believed to have worked before.
 """
 
+from dataclasses import dataclass
+
 from connector.database import Database
 from connector.errors import NotFound, Refused
-from connector.membership import projection, store, stripe_api
+from connector.membership import billing, projection, store, stripe_api
 from connector.membership.billing import Checkout, Payment, Preview, Refund, Subscription
 from connector.membership.stripe_api import Choice, Client
 from connector.readers.subscriber import Subscriber
@@ -82,6 +84,14 @@ def preview(
     return stripe_api.preview(client, settings, one, choice, now=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A plan after a change; `to_agree` is the page where its payer has to agree to it first."""
+
+    subscription: Subscription
+    to_agree: str = ""
+
+
 def change(
     db: Database,
     settings: Settings,
@@ -91,11 +101,15 @@ def change(
     *,
     previewed_at: int,
     now: int,
-) -> Subscription:
-    """Another plan or amount, at the price that was shown; raises Refused when the card says no."""
+    key: str = "",
+) -> Changed:
+    """Another plan or amount, at the price that was shown; the same `key` never changes twice.
+
+    Raises Refused, and changes nothing, when the card says no.
+    """
     one = _current(db, settings, subscriber_id)
-    stripe_api.change(client, settings, one, choice, previewed_at=previewed_at)
-    return _again(db, settings, client, one, now=now)
+    to_agree = stripe_api.change(client, settings, one, choice, previewed_at=previewed_at, key=key)
+    return Changed(_again(db, settings, client, one, now=now), to_agree)
 
 
 def leave(
@@ -127,8 +141,16 @@ def stay(
 def pause(
     db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
 ) -> Subscription:
-    """Charge nothing until they go on."""
+    """Charge nothing until they go on; twice is harmless.
+
+    Raises Refused for one that runs out anyway, or that a payment is owed for.
+    """
+    paused = _paused(db, settings, subscriber_id)
+    if paused is not None and current(db, settings, subscriber_id) is None:
+        return paused
     one = _current(db, settings, subscriber_id)
+    if one.is_leaving or one.status == "past_due":
+        raise Refused("This membership cannot pause as it stands now.")
     stripe_api.pause(client, one.id)
     return _again(db, settings, client, one, now=now)
 
@@ -139,25 +161,39 @@ def go_on(
     """End a pause. Raises NotFound when there is none, Refused beside a live subscription."""
     if current(db, settings, subscriber_id) is not None:
         raise Refused("There is a membership that runs already.")
-    with db.read() as connection:
-        known = store.subscriptions_of(connection, subscriber_id, mode=settings.stripe.mode)
-    paused = [one for one in known if one.status == "paused"]
-    if not paused:
+    paused = _paused(db, settings, subscriber_id)
+    if paused is None:
         raise NotFound("There is no membership that pauses.")
-    stripe_api.resume(client, paused[-1].id)
-    return _again(db, settings, client, paused[-1], now=now)
+    stripe_api.resume(client, paused.id)
+    return _again(db, settings, client, paused, now=now)
 
 
 def end(
     db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
 ) -> list[Subscription]:
-    """End everything of somebody's at once, so that nobody who is gone is charged."""
+    """End everything of somebody's at once, so that nobody who is gone is charged.
+
+    What began at Stripe and has not been heard of yet ends too. Raises PaymentsUnavailable.
+    """
+    ended = []
+    for key in _running(db, settings, client, subscriber_id):
+        stripe_api.cancel_now(client, key)
+        found = projection.project_subscription(db, settings, client, key, now=now)
+        ended += [found] if found is not None else []
+    return ended
+
+
+def _running(db: Database, settings: Settings, client: Client, subscriber_id: int) -> list[str]:
+    mode = settings.stripe.mode
     with db.read() as connection:
-        known = store.subscriptions_of(connection, subscriber_id, mode=settings.stripe.mode)
-    ended = [one for one in known if one.ended_at is None]
-    for one in ended:
-        stripe_api.cancel_now(client, one.id)
-    return [_again(db, settings, client, one, now=now) for one in ended]
+        known = store.subscriptions_of(connection, subscriber_id, mode=mode)
+        customer_id = store.customer_of(connection, subscriber_id, mode=mode)
+    running = dict.fromkeys(one.id for one in known if one.ended_at is None)
+    if customer_id is not None and stripe_api.is_customer(client, customer_id):
+        for raw in stripe_api.subscriptions(client, customer_id=customer_id):
+            if billing.is_ours(settings, raw) and raw.get("ended_at") is None:
+                running[raw["id"]] = None
+    return list(running)
 
 
 def pay_back(
@@ -185,6 +221,12 @@ def pay_back(
     )
     projection.project(db, settings, client, projection.Subject("refund", refund.id), now=now)
     return refund
+
+
+def _paused(db: Database, settings: Settings, subscriber_id: int) -> Subscription | None:
+    with db.read() as connection:
+        known = store.subscriptions_of(connection, subscriber_id, mode=settings.stripe.mode)
+    return next((one for one in reversed(known) if one.status == "paused"), None)
 
 
 def _current(db: Database, settings: Settings, subscriber_id: int) -> Subscription:

@@ -63,6 +63,11 @@ def update(drawer: Drawer, form: Form, key: str) -> Body:
         invoice = change(attempt, copy, form)
         if invoice and not _is_paid(attempt, invoice):
             if behavior == "error_if_incomplete":
+                if _asks_its_holder(attempt, invoice):
+                    raise declined(
+                        "Payment for this subscription requires additional user action.",
+                        code="subscription_payment_intent_requires_action",
+                    )
                 drawer.use_up(attempt)
                 raise declined()
             _let_wait(drawer, subscription, form, copy, invoice)
@@ -410,6 +415,12 @@ def _rhythm(item: Body) -> tuple[str, int]:
 def _is_paid(attempt: Drawer, invoice: Entry) -> bool:
     subscriptions.finish(attempt, invoice)
     return bool(invoice.body["status"] == "paid")
+
+
+def _asks_its_holder(attempt: Drawer, invoice: Entry) -> bool:
+    """Whether the card would pay, once its holder has said yes to the bank."""
+    payment = invoices.payment_of(attempt, invoice.key).body["payment"]
+    return bool(attempt.body(payment["payment_intent"])["status"] == "requires_action")
 
 
 def _let_wait(

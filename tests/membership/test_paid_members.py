@@ -113,7 +113,9 @@ def test_an_amount_is_raised_at_the_price_that_was_shown(life: Life) -> None:
 
     assert shown.now == Amount(800, "usd")
     assert shown.then == Amount(2000, "usd")
-    assert after.amount == Amount(2000, "usd")
+    assert shown.next_at == after.subscription.period_end
+    assert after.subscription.amount == Amount(2000, "usd")
+    assert not after.to_agree
     assert running(life).amount == Amount(2000, "usd")
 
 
