@@ -593,6 +593,11 @@ CREATE TABLE rounds (
     said text NOT NULL DEFAULT ''
 ) $strict;
 
+ALTER TABLE notes ADD COLUMN mailing_id $int;
+CREATE INDEX notes_of ON notes (subscriber_id) WHERE subscriber_id IS NOT NULL;
+CREATE INDEX memberships_ending ON memberships (ends_at) WHERE ends_at IS NOT NULL;
+CREATE INDEX webhook_events_last ON webhook_events (mode, received_at);
+
 ALTER TABLE gifts ADD COLUMN words text NOT NULL DEFAULT '';
 ALTER TABLE gifts ADD COLUMN sent_at $int;
 CREATE INDEX gifts_to_send ON gifts (send_at)
@@ -605,7 +610,6 @@ CREATE INDEX payments_by_day ON payments (paid_at) WHERE paid_at IS NOT NULL;
 CREATE INDEX refunds_by_day ON refunds (created_at);
 CREATE INDEX gifts_taken ON gifts (taken_by) WHERE taken_by IS NOT NULL;
 CREATE INDEX gifts_bought ON gifts (buyer_id) WHERE buyer_id IS NOT NULL;
-CREATE INDEX notes_of ON notes (subscriber_id) WHERE subscriber_id IS NOT NULL;
 DROP INDEX till_events_open;
 CREATE INDEX till_events_waiting ON till_events (id) WHERE state = 'waiting';
 CREATE INDEX till_events_by_age ON till_events (at);
