@@ -199,7 +199,7 @@ class Bell:
 
 async def ring(app: ASGIApp, **how: Any) -> Delivered:
     """Hand every waiting event to the app's own hook, as `events.deliver` says."""
-    site: Site = cast(Any, app).state.site
+    site: Site = cast("Any", app).state.site
 
     def post(body: bytes, signature: str) -> int:
         return anyio.from_thread.run(_post, app, site.settings.host, body, signature)
@@ -394,7 +394,7 @@ def _card(sent: FormData) -> Card:
     word = _word(sent, "card") or "ok"
     if word not in get_args(Card):
         raise Refused("The Till knows no such card.")
-    return cast(Card, word)
+    return cast("Card", word)
 
 
 def _word(sent: FormData, name: str) -> str:
