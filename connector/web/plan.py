@@ -1,7 +1,6 @@
-"""A member's plan as they see it and change it: what it costs, until when, what was paid.
+"""A member's plan as they see it: what it costs, until when, what was paid and given.
 
-Money moves only on a post, at the price that the page before it showed; nothing here knows
-anybody's card.
+It only reads what is known already, and asks nobody.
 """
 
 from dataclasses import dataclass
@@ -104,13 +103,13 @@ def plan_of(request: Request, subscriber: Subscriber) -> PlanView:
         customer = store.customer_of(connection, whose, mode=mode)
     owed = _owed(one, payments)
     return PlanView(
-        state=_state(one),
+        state=state_of(one),
         name=name_of(settings, one.tier) if one else "",
         price=price_of(settings, one) if one else "",
         next_at=_next_at(one, owed),
         until=_until(settings, one),
         owed=owed.url if owed else "",
-        owed_amount=_shown(settings, Amount(owed.due_cents, owed.currency)) if owed else "",
+        owed_amount=shown(settings, Amount(owed.due_cents, owed.currency)) if owed else "",
         is_waiting=owed is not None and owed.why == "subscription_update",
         presents=tuple(_present(settings, each) for each in memberships if _is_given(each, now)),
         receipts=tuple(_receipt(settings, each, refunds) for each in payments if each.cents),
@@ -122,7 +121,7 @@ def plan_of(request: Request, subscriber: Subscriber) -> PlanView:
 def price_of(settings: Settings, one: Subscription) -> str:
     """“$12 a month”, less what is always taken off."""
     amount = Amount(one.cents - one.off_cents, one.currency)
-    return f"{_shown(settings, amount)} {EVERY[one.every]}"
+    return f"{shown(settings, amount)} {EVERY[one.every]}"
 
 
 def name_of(settings: Settings, tier: str) -> str:
@@ -139,7 +138,8 @@ def _resting(known: list[Subscription]) -> Subscription | None:
     return resting[-1] if resting else None
 
 
-def _state(one: Subscription | None) -> State:
+def state_of(one: Subscription | None) -> State:
+    """How a plan stands, in the one word its pages go by."""
     if one is None:
         return "none"
     if one.is_leaving:
@@ -199,8 +199,8 @@ def _receipt(settings: Settings, payment: Payment, refunds: list[Refund]) -> Rec
     return Receipt(
         at=payment.paid_at or payment.created_at,
         what=WHAT[payment.kind],
-        amount=_shown(settings, payment.amount),
-        back=_shown(settings, Amount(back, payment.currency)) if back else "",
+        amount=shown(settings, payment.amount),
+        back=shown(settings, Amount(back, payment.currency)) if back else "",
         url=payment.url,
     )
 
@@ -218,5 +218,6 @@ def _bought(settings: Settings, gift: Gift) -> Bought:
     )
 
 
-def _shown(settings: Settings, amount: Amount) -> str:
+def shown(settings: Settings, amount: Amount) -> str:
+    """As people write it in the publication’s language."""
     return money.show(amount, settings.publication.language)
