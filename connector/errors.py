@@ -8,6 +8,7 @@ ConnectorError
 │   ├── InvalidLink         wrong signature, or made for another purpose
 │   ├── ExpiredLink         right link, too old; carries `signed_at`
 │   ├── TooManyRequests     the limit is reached; carries `retry_after` in seconds
+│   ├── SignInNeeded        only for who is signed in; carries `next_path`
 │   ├── InvalidWebhook      not from Stripe, not for us, or too old
 │   └── Unpublishable       the issue has errors; carries `findings`
 ├── Misconfigured           the operator must act; lists every problem at once
@@ -59,6 +60,12 @@ class TooManyRequests(Refused):
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class SignInNeeded(Refused):
+    def __init__(self, next_path: str) -> None:
+        super().__init__("Please sign in first.")
+        self.next_path = next_path
 
 
 class Unpublishable(Refused):

@@ -227,9 +227,7 @@ class Limits:
     confirmations_per_client: int = setting(
         20, help="Confirmation letters one network client can ask for in an hour."
     )
-    signins_per_address: int = setting(
-        10, help="Sign-in letters one address can be sent in a day."
-    )
+    signins_per_address: int = setting(10, help="Sign-in letters one address can be sent in a day.")
     signins_per_client: int = setting(
         20, help="Sign-in letters one network client can ask for in an hour."
     )

@@ -88,6 +88,7 @@ CONSENTS = {
     "added": "They were put on the list by hand",
     "unsubscribed": "They unsubscribed",
     "resubscribed": "They took their unsubscribing back",
+    "moved": "They moved here from another address",
 }
 
 

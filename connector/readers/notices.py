@@ -1,4 +1,4 @@
-"""The letters the list itself writes: please confirm, welcome, you are here already.
+"""The letters the list itself writes: please confirm, welcome, sign in, another address.
 
 None of them holds a word that a stranger typed, not even a name.
 """
@@ -20,12 +20,24 @@ def already(environment: jinja2.Environment, settings: Settings, *, link: str) -
     return _render(environment, settings, "already", link=link)
 
 
+def onward(environment: jinja2.Environment, settings: Settings, *, link: str) -> Letter:
+    """Somebody on the list wants to go on with what they chose; `link` knows what that was."""
+    return _render(environment, settings, "onward", link=link)
+
+
 def welcome(environment: jinja2.Environment, settings: Settings, *, link: str) -> Letter:
     """You are on the list now; `link` shows their preferences."""
     return _render(environment, settings, "welcome", link=link)
 
 
-def _render(environment: jinja2.Environment, settings: Settings, name: str, *, link: str) -> Letter:
+def sign_in(environment: jinja2.Environment, settings: Settings, *, link: str, code: str) -> Letter:
+    """Somebody asked to sign in with this address; `link` or `code` does it, once."""
+    return _render(environment, settings, "signin", link=link, code=code)
+
+
+def _render(
+    environment: jinja2.Environment, settings: Settings, name: str, *, link: str, **words: str
+) -> Letter:
     return letter.render(
         environment,
         name,
@@ -34,4 +46,5 @@ def _render(environment: jinja2.Environment, settings: Settings, name: str, *, l
         sender_name=settings.publication.title,
         reply_to=settings.publication.email,
         link=link,
+        **words,
     )

@@ -1,4 +1,4 @@
-"""The SQL of the list: subscribers, consents, confirmations asked for, erasures.
+"""The SQL of the list: subscribers, consents, what was asked for, who is signed in, erasures.
 
 It keeps facts and moves states; whether a move is allowed is for the verbs to say.
 """
@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from connector.database import Connection, Transaction
-from connector.readers.subscriber import Consent, State, Subscriber
+from connector.readers.subscriber import (
+    Change,
+    Consent,
+    Former,
+    Session,
+    Signin,
+    State,
+    Subscriber,
+)
 
 SUBSCRIBER = """
     SELECT id, email, email_key, name, state, source,
@@ -170,6 +178,243 @@ def delete_askings(tx: Transaction, *, before: int) -> int:
 
 def delete_askings_for(tx: Transaction, email_key: str) -> int:
     return tx.run("DELETE FROM confirmations WHERE email_key = :key", key=email_key)
+
+
+# Signing in
+
+
+def insert_signin(
+    tx: Transaction,
+    *,
+    subscriber_id: int | None,
+    address: str,
+    client: str,
+    goes_to: str,
+    now: int,
+) -> int:
+    found: int = tx.value(
+        """
+        INSERT INTO signins (subscriber_id, address, client, code, goes_to, at)
+        VALUES (:subscriber_id, :address, :client, '', :goes_to, :now)
+        RETURNING id
+        """,
+        subscriber_id=subscriber_id,
+        address=address,
+        client=client,
+        goes_to=goes_to,
+        now=now,
+    )
+    return found
+
+
+def set_code(tx: Transaction, signin_id: int, code: str) -> int:
+    return tx.run("UPDATE signins SET code = :code WHERE id = :id", id=signin_id, code=code)
+
+
+def signin(connection: Connection, signin_id: int) -> Signin | None:
+    return connection.one(
+        """
+        SELECT id, subscriber_id, code, goes_to, at, guesses, used_at
+          FROM signins WHERE id = :id
+        """,
+        into=Signin,
+        id=signin_id,
+    )
+
+
+def count_guess(tx: Transaction, signin_id: int, *, most: int) -> int:
+    """One guess more; 0 when all of them are used up."""
+    return tx.run(
+        "UPDATE signins SET guesses = guesses + 1 WHERE id = :id AND guesses < :most",
+        id=signin_id,
+        most=most,
+    )
+
+
+def set_signin_used(tx: Transaction, signin_id: int, *, now: int) -> int:
+    return tx.run(
+        "UPDATE signins SET used_at = :now WHERE id = :id AND used_at IS NULL",
+        id=signin_id,
+        now=now,
+    )
+
+
+def signins_to(connection: Connection, address: str, *, since: int) -> int:
+    found: int = connection.value(
+        "SELECT count(*) FROM signins WHERE address = :address AND at > :since",
+        address=address,
+        since=since,
+    )
+    return found
+
+
+def signins_by(connection: Connection, client: str, *, since: int) -> list[int]:
+    """When a client asked to sign in, oldest first."""
+    rows = connection.rows(
+        "SELECT at FROM signins WHERE client = :client AND at > :since ORDER BY at",
+        client=client,
+        since=since,
+    )
+    return [at for (at,) in rows]
+
+
+def delete_signins(tx: Transaction, *, before: int) -> int:
+    return tx.run("DELETE FROM signins WHERE at <= :before", before=before)
+
+
+def delete_signins_of(tx: Transaction, subscriber_id: int) -> int:
+    return tx.run("DELETE FROM signins WHERE subscriber_id = :id", id=subscriber_id)
+
+
+def insert_session(
+    tx: Transaction, *, token: str, subscriber_id: int, now: int, ends_at: int
+) -> None:
+    tx.run(
+        """
+        INSERT INTO sessions (token, subscriber_id, begun_at, ends_at)
+        VALUES (:token, :subscriber_id, :now, :ends_at)
+        """,
+        token=token,
+        subscriber_id=subscriber_id,
+        now=now,
+        ends_at=ends_at,
+    )
+
+
+def session(connection: Connection, token: str, *, now: int) -> Session | None:
+    return connection.one(
+        """
+        SELECT subscriber_id, begun_at, ends_at FROM sessions
+         WHERE token = :token AND ends_at > :now
+        """,
+        into=Session,
+        token=token,
+        now=now,
+    )
+
+
+def sessions(connection: Connection, subscriber_id: int, *, now: int) -> list[Session]:
+    """Where somebody is signed in, oldest first."""
+    return connection.all(
+        """
+        SELECT subscriber_id, begun_at, ends_at FROM sessions
+         WHERE subscriber_id = :id AND ends_at > :now ORDER BY id
+        """,
+        into=Session,
+        id=subscriber_id,
+        now=now,
+    )
+
+
+def renew_session(tx: Transaction, token: str, *, ends_at: int) -> int:
+    return tx.run(
+        "UPDATE sessions SET ends_at = :ends_at WHERE token = :token", token=token, ends_at=ends_at
+    )
+
+
+def delete_session(tx: Transaction, token: str) -> int:
+    return tx.run("DELETE FROM sessions WHERE token = :token", token=token)
+
+
+def delete_sessions_of(tx: Transaction, subscriber_id: int) -> int:
+    return tx.run("DELETE FROM sessions WHERE subscriber_id = :id", id=subscriber_id)
+
+
+def delete_sessions(tx: Transaction, *, before: int) -> int:
+    return tx.run("DELETE FROM sessions WHERE ends_at <= :before", before=before)
+
+
+# Moving to another address
+
+
+def insert_change(
+    tx: Transaction, subscriber_id: int, *, email: str, email_key: str, now: int
+) -> int:
+    found: int = tx.value(
+        """
+        INSERT INTO address_changes (subscriber_id, email, email_key, at)
+        VALUES (:subscriber_id, :email, :email_key, :now)
+        RETURNING id
+        """,
+        subscriber_id=subscriber_id,
+        email=email,
+        email_key=email_key,
+        now=now,
+    )
+    return found
+
+
+CHANGE = """
+    SELECT id, subscriber_id, email, email_key, at, old_at, new_at FROM address_changes
+"""
+
+
+def change(connection: Connection, change_id: int) -> Change | None:
+    return connection.one(f"{CHANGE} WHERE id = :id", into=Change, id=change_id)
+
+
+def change_of(connection: Connection, subscriber_id: int) -> Change | None:
+    return connection.one(f"{CHANGE} WHERE subscriber_id = :id", into=Change, id=subscriber_id)
+
+
+def set_old_agreed(tx: Transaction, change_id: int, *, now: int) -> int:
+    return tx.run(
+        "UPDATE address_changes SET old_at = :now WHERE id = :id AND old_at IS NULL",
+        id=change_id,
+        now=now,
+    )
+
+
+def set_new_agreed(tx: Transaction, change_id: int, *, now: int) -> int:
+    return tx.run(
+        "UPDATE address_changes SET new_at = :now WHERE id = :id AND new_at IS NULL",
+        id=change_id,
+        now=now,
+    )
+
+
+def delete_change_of(tx: Transaction, subscriber_id: int) -> int:
+    return tx.run("DELETE FROM address_changes WHERE subscriber_id = :id", id=subscriber_id)
+
+
+def set_address(tx: Transaction, subscriber_id: int, *, email: str, email_key: str) -> int:
+    return tx.run(
+        "UPDATE subscribers SET email = :email, email_key = :email_key WHERE id = :id",
+        id=subscriber_id,
+        email=email,
+        email_key=email_key,
+    )
+
+
+def keep_former(
+    tx: Transaction, subscriber_id: int, *, email: str, email_key: str, now: int
+) -> None:
+    tx.run(
+        """
+        INSERT INTO former_addresses (subscriber_id, email, email_key, until)
+        VALUES (:id, :email, :email_key, :now)
+        ON CONFLICT (subscriber_id, email_key) DO UPDATE SET until = excluded.until
+        """,
+        id=subscriber_id,
+        email=email,
+        email_key=email_key,
+        now=now,
+    )
+
+
+def former(connection: Connection, subscriber_id: int) -> list[Former]:
+    """Addresses somebody had before and nobody on the list has now, oldest first."""
+    return connection.all(
+        """
+        SELECT email, email_key, until FROM former_addresses
+         WHERE subscriber_id = :id
+           AND NOT EXISTS (SELECT 1 FROM subscribers
+                            WHERE subscribers.email_key = former_addresses.email_key)
+         ORDER BY until
+        """,
+        into=Former,
+        id=subscriber_id,
+    )
 
 
 # Erasures

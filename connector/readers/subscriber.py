@@ -12,7 +12,7 @@ from connector.settings import Settings
 
 State = Literal["pending", "active", "unsubscribed"]
 STATES: tuple[State, ...] = ("pending", "active", "unsubscribed")
-What = Literal["asked", "confirmed", "imported", "added", "unsubscribed", "resubscribed"]
+What = Literal["asked", "confirmed", "imported", "added", "unsubscribed", "resubscribed", "moved"]
 
 LONGEST_NAME = 120
 LONGEST_PAGE = 200
@@ -56,6 +56,54 @@ class Consent:
     page: str
     client: str
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signin:
+    """That somebody asked to sign in; nobody's, when the address is not on the list."""
+
+    id: int
+    subscriber_id: int | None
+    code: str
+    goes_to: str
+    at: int
+    guesses: int
+    used_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is signed in until `ends_at`."""
+
+    subscriber_id: int
+    begun_at: int
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A wish to be written to at another address, and which of the two has agreed."""
+
+    id: int
+    subscriber_id: int
+    email: str
+    email_key: str
+    at: int
+    old_at: int | None
+    new_at: int | None
+
+    @property
+    def address(self) -> Address:
+        return Address(display=self.email, key=self.email_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """An address somebody had until then."""
+
+    email: str
+    email_key: str
+    until: int
 
 
 def clean_name(text: str) -> str:

@@ -14,7 +14,7 @@ from connector.errors import ConnectorError
 from connector.inbound import sns
 from connector.inbound.sns import Fetch, Topic
 from connector.settings import Settings
-from connector.web import account, hooks, public, refusals, site, stripe_hook, tray
+from connector.web import account, changing, entry, giving, hooks, joining, own, public, refusals, site, stripe_hook, till, tray
 from connector.web.cache import PageMemory
 from connector.web.guard import Guard
 from connector.web.site import has_tray
@@ -33,9 +33,10 @@ PUBLIC: list[BaseRoute] = [
     Route("/healthz", public.health, name="health"),
 ]
 ACCOUNT: list[BaseRoute] = [
-    Route("/subscribe", account.subscribe, name="subscribe"),
-    Route("/subscribe", account.ask_to_subscribe, methods=["POST"], name="subscribe:ask"),
-    Route("/subscribe/sent", account.sent, name="subscribe:sent"),
+    Route("/subscribe", joining.subscribe, name="subscribe"),
+    Route("/subscribe", joining.ask_to_subscribe, methods=["POST"], name="subscribe:ask"),
+    Route("/subscribe/sent", joining.sent, name="subscribe:sent"),
+    Route("/subscribe/{currency}", joining.subscribe, name="subscribe:currency"),
     Route("/confirm/{token}", account.confirmation, name="confirm"),
     Route("/confirm/{token}", account.confirm, methods=["POST"], name="confirm:act"),
     Route("/confirm/{token}/resend", account.resend, methods=["POST"], name="confirm:resend"),
@@ -67,6 +68,42 @@ ACCOUNT: list[BaseRoute] = [
         "/preferences/{token}/erase", account.erase, methods=["POST"], name="preferences:erase-act"
     ),
     Route("/goodbye", account.goodbye, name="goodbye"),
+    Route("/signin", entry.door, name="signin"),
+    Route("/signin", entry.ask, methods=["POST"], name="signin:ask"),
+    Route("/signin/code", entry.waiting, name="signin:code"),
+    Route("/signin/code", entry.enter, methods=["POST"], name="signin:enter"),
+    Route("/signin/{token}", entry.button, name="signin:link"),
+    Route("/signin/{token}", entry.follow, methods=["POST"], name="signin:follow"),
+    Route("/signout", entry.leave, methods=["POST"], name="signout"),
+    Route(
+        "/signout/everywhere", entry.leave_everywhere, methods=["POST"], name="signout:everywhere"
+    ),
+    Route("/account", own.overview, name="own"),
+    Route("/account/letters", own.start_letters, methods=["POST"], name="own:letters"),
+]
+PLAN: list[BaseRoute] = [
+    Route("/account/plan", changing.choosing, name="plan"),
+    Route("/account/plan", changing.change, methods=["POST"], name="plan:change"),
+    Route("/account/cancel", changing.cancelling, name="plan:ending"),
+    Route("/account/cancel", changing.cancel, methods=["POST"], name="plan:cancel"),
+    Route("/account/stay", changing.stay, methods=["POST"], name="plan:stay"),
+    Route("/account/pause", changing.pausing, name="plan:pausing"),
+    Route("/account/pause", changing.pause, methods=["POST"], name="plan:pause"),
+    Route("/account/go-on", changing.go_on, methods=["POST"], name="plan:go-on"),
+    Route("/account/portal", changing.portal, methods=["POST"], name="plan:portal"),
+]
+JOINING: list[BaseRoute] = [
+    Route("/offer/{name}", joining.offer, name="offer"),
+    Route("/join", joining.join, name="join"),
+    Route("/join", joining.go, methods=["POST"], name="join:go"),
+    Route("/join/thanks", joining.thanks, name="join:thanks"),
+    Route("/tip", giving.tip, name="tip"),
+    Route("/tip", giving.give_tip, methods=["POST"], name="tip:give"),
+    Route("/gift", giving.gift, name="gift"),
+    Route("/gift", giving.give, methods=["POST"], name="gift:give"),
+    Route("/gift/{code}", giving.parcel, name="gift:parcel"),
+    Route("/gift/{code}", giving.take, methods=["POST"], name="gift:take"),
+    Route("/gift/{code}/card", giving.card, name="gift:card"),
 ]
 HOOKS: list[BaseRoute] = [
     Route("/hooks/stripe", stripe_hook.receive, methods=["POST"], name="hook:stripe"),
@@ -79,6 +116,25 @@ TRAY: list[BaseRoute] = [
     Route("/tray/{letter:int}/source", tray.source, name="tray:source"),
     Route("/tray/{letter:int}/letter", tray.frame, name="tray:frame"),
 ]
+TILL: list[BaseRoute] = [
+    Route("/till/portal/{portal}", till.portal, name="till:portal"),
+    Route(
+        "/till/portal/{portal}/card", till.change_card, methods=["POST"], name="till:portal-card"
+    ),
+    Route("/till/portal/{portal}/cancel", till.cancel, methods=["POST"], name="till:portal-cancel"),
+    Route("/till/portal/{portal}/resume", till.resume, methods=["POST"], name="till:portal-resume"),
+    Route("/till/invoices/{invoice}.pdf", till.printed, name="till:invoice-pdf"),
+    Route("/till/invoices/{invoice}", till.invoice, name="till:invoice"),
+    Route("/till/invoices/{invoice}", till.pay_invoice, methods=["POST"], name="till:invoice-pay"),
+    Route("/till/receipts/{charge}", till.receipt, name="till:receipt"),
+    Route("/till/3ds/{intent}", till.bank_at_renewal, name="till:3ds"),
+    Route("/till/3ds/{intent}", till.answer_at_renewal, methods=["POST"], name="till:3ds-answer"),
+    Route("/till/{session}", till.checkout, name="till"),
+    Route("/till/{session}", till.pay, methods=["POST"], name="till:pay"),
+    Route("/till/{session}/abandon", till.abandon, methods=["POST"], name="till:abandon"),
+    Route("/till/{session}/3ds", till.bank, name="till:bank"),
+    Route("/till/{session}/3ds", till.answer, methods=["POST"], name="till:bank-answer"),
+]
 
 
 def create_app(
@@ -90,13 +146,30 @@ def create_app(
     every page is made anew, however soon it is asked for again.
     """
     hosts = trusted_hosts(settings)
-    memory = [Middleware(PageMemory, db=db, hosts=frozenset(hosts))] if remembers else []
+    memory = (
+        [
+            Middleware(
+                PageMemory, db=db, hosts=frozenset(hosts), session=site.session_cookie(settings)
+            )
+        ]
+        if remembers
+        else []
+    )
     app = Starlette(
-        routes=[*PUBLIC, *ACCOUNT, *HOOKS, *(TRAY if has_tray(settings) else [])],
+        routes=[
+            *PUBLIC,
+            *ACCOUNT,
+            *PLAN,
+            *JOINING,
+            *HOOKS,
+            *(TRAY if has_tray(settings) else []),
+            *(TILL if settings.stripe.is_till else []),
+        ],
         middleware=[
             *memory,
             Middleware(Guard, settings=settings, refuse=refusals.answer),
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+            *([Middleware(till.Bell)] if settings.stripe.is_till else []),
         ],
         exception_handlers={
             ConnectorError: refusals.answer,

@@ -1,7 +1,8 @@
 """Public pages in memory: bytes, ETag and a gzip copy, answered before anything else runs.
 
 A page is kept under its path alone, so whoever declares an answer public promises that it
-depends on nothing else: no cookie, no header, no query. It is never older than a second.
+depends on nothing else: no header, no query. Who is signed in is never answered from here, and
+their pages are never kept. A page is never older than a second.
 """
 
 import gzip
@@ -23,6 +24,8 @@ LARGEST = 1 << 20
 MEMORY = 64 << 20
 PLAIN = b"identity"
 GZIP = b"gzip"
+# The same for everybody, signed in or not.
+IMPERSONAL = ("/static/", "/images/", "/feed", "/sitemap.xml", "/robots.txt")
 COMPRESSIBLE = (b"text/", b"application/atom+xml", b"application/xml", b"image/svg+xml")
 
 Headers = list[tuple[bytes, bytes]]
@@ -53,10 +56,11 @@ class Page:
 class PageMemory:
     """ASGI middleware, outermost: remembers what the app inside it declares public."""
 
-    def __init__(self, app: ASGIApp, db: Database, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, db: Database, hosts: frozenset[str], session: str) -> None:
         self._app = app
         self._db = db
         self._hosts = hosts
+        self._session = session.encode() + b"="
         self._pages: dict[str, Page] = {}
         self._size = 0
         self._state: State | None = None
@@ -69,7 +73,7 @@ class PageMemory:
         if not 0 <= clock.now() - self._checked_at < CHECK_EVERY:
             await self._check()
         asked = _asked(scope["headers"])
-        if not _is_ours(asked.host, self._hosts):
+        if not _is_ours(asked.host, self._hosts) or self._is_personal(scope, asked):
             await self._app(scope, receive, send)
             return
         page = self._pages.get(scope["path"])
@@ -77,6 +81,9 @@ class PageMemory:
             page = await self._ask(scope, receive, send)
         if page is not None:
             await _answer(page, asked, send, head=scope["method"] == "HEAD")
+
+    def _is_personal(self, scope: Scope, asked: "Asked") -> bool:
+        return self._session in asked.cookies and not scope["path"].startswith(IMPERSONAL)
 
     async def _check(self) -> None:
         # Marked first: while one request looks, the others are answered with what we have.
@@ -133,10 +140,11 @@ class Asked:
     host: bytes
     packed: bool
     known: bytes
+    cookies: bytes
 
 
 def _asked(headers: Iterable[tuple[bytes, bytes]]) -> Asked:
-    host = known = b""
+    host = known = cookies = b""
     packed = False
     for name, value in headers:
         if name == b"host":
@@ -145,7 +153,9 @@ def _asked(headers: Iterable[tuple[bytes, bytes]]) -> Asked:
             packed = _takes_gzip(value)
         elif name == b"if-none-match":
             known = value
-    return Asked(host, packed, known)
+        elif name == b"cookie":
+            cookies += value
+    return Asked(host, packed, known, cookies)
 
 
 async def _answer(page: Page, asked: Asked, send: Send, *, head: bool) -> None:

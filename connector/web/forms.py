@@ -4,6 +4,7 @@ It knows no database: whether an address is already on the list is nothing a for
 """
 
 from dataclasses import dataclass, field
+from unicodedata import digit
 from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
@@ -11,6 +12,7 @@ from starlette.requests import Request
 
 from connector.delivery import address
 from connector.errors import InvalidAddress
+from connector.readers.signin import DIGITS
 from connector.readers.subscriber import LONGEST_NAME, LONGEST_PAGE
 
 PAUSES = {"1": 1, "3": 3}
@@ -32,13 +34,13 @@ class SubscribeForm:
     @classmethod
     def parse(cls, sent: FormData, *, referrer: str) -> "SubscribeForm":
         """`referrer` stands in for the page when the form does not name it."""
-        email = _text(sent, "email")
+        email = text(sent, "email")
         return cls(
             email=email,
-            name=_text(sent, "name")[:LONGEST_NAME],
-            page=_local(_text(sent, "page") or referrer),
+            name=text(sent, "name")[:LONGEST_NAME],
+            page=_local(text(sent, "page") or referrer),
             # People never see this field; programs that fill in everything do.
-            is_trapped=bool(_text(sent, "website")),
+            is_trapped=bool(text(sent, "website")),
             errors=_problem_with(email),
         )
 
@@ -50,7 +52,7 @@ class NameForm:
 
     @classmethod
     def parse(cls, sent: FormData) -> "NameForm":
-        name = _text(sent, "name")
+        name = text(sent, "name")
         if len(name) > LONGEST_NAME:
             too_long = f"That is longer than {LONGEST_NAME} letters; a shorter form will do."
             return cls(name, {"name": too_long})
@@ -64,10 +66,51 @@ class PauseForm:
 
     @classmethod
     def parse(cls, sent: FormData) -> "PauseForm":
-        months = _text(sent, "months")
+        months = text(sent, "months")
         if months not in PAUSES:
             return cls(errors={"months": "Choose one month or three."})
         return cls(PAUSES[months])
+
+
+@dataclass(frozen=True)
+class SignInForm:
+    """An address, and where to go once they are signed in."""
+
+    email: str = ""
+    goes_to: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, sent: FormData) -> "SignInForm":
+        email = text(sent, "email")
+        return cls(email, text(sent, "next"), _problem_with(email))
+
+
+@dataclass(frozen=True)
+class CodeForm:
+    code: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, sent: FormData) -> "CodeForm":
+        """Six digits of any script, however they were grouped."""
+        typed = text(sent, "code")
+        code = "".join(str(digit(sign)) for sign in typed if sign.isdecimal())
+        others = [sign for sign in typed if not sign.isdecimal() and sign not in " -–."]
+        if len(code) != DIGITS or others:
+            return cls(errors={"code": "The code in the letter has six digits."})
+        return cls(code)
+
+
+@dataclass(frozen=True)
+class EmailForm:
+    email: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, sent: FormData) -> "EmailForm":
+        email = text(sent, "email")
+        return cls(email, _problem_with(email))
 
 
 def _problem_with(email: str) -> dict[str, str]:
@@ -80,10 +123,17 @@ def _problem_with(email: str) -> dict[str, str]:
     return {}
 
 
-def _text(sent: FormData, name: str) -> str:
+def text(sent: FormData, name: str) -> str:
     value = sent.get(name)
     # No control character belongs in a name or an address, and none survives into a letter.
     return "".join(c for c in value if c.isprintable()).strip() if isinstance(value, str) else ""
+
+
+def lines(sent: FormData, name: str) -> str:
+    """The same over several lines."""
+    value = sent.get(name)
+    rows = value.splitlines() if isinstance(value, str) else []
+    return "\n".join("".join(c for c in row if c.isprintable()) for row in rows).strip()
 
 
 def _local(page: str) -> str:

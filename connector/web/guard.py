@@ -18,13 +18,13 @@ from connector.settings import Settings
 LARGEST_BODY = 256 * 1024
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 # A link in these is its own proof: whoever has it may act, and nobody else can guess it.
-TOKENS = ("/confirm/", "/unsubscribe/", "/preferences/")
+TOKENS = ("/confirm/", "/unsubscribe/", "/preferences/", "/signin/", "/account/email/", "/till/")
 UNSUBSCRIBE = "/unsubscribe/"
 # Mail providers post here; each request proves by itself who sent it.
 HOOKS = "/hooks/"
 # SendGrid reports up to 768 kB at once.
 LARGEST_REPORT = 1024 * 1024
-UNINDEXED = (*TOKENS, "/tray")
+UNINDEXED = (*TOKENS, "/signin", "/account", "/tray")
 CONTENT = {
     "default-src": "'none'",
     "img-src": "'self' https: data:",

@@ -1,7 +1,7 @@
 """Pages for everybody: home, archive, issues, about, feeds, images, health.
 
 What is declared public here is answered from memory afterwards, so nothing in this module looks
-at a cookie, a query or any other header.
+at a query or a header. Only who is signed in is looked for, and their pages are never kept.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from connector import clock
 from connector.errors import ConnectorError, NotFound
+from connector.membership import complimentary
 from connector.publishing import editions, feeds, store
 from connector.publishing.store import PublishedIssue
+from connector.web import session
 from connector.web.site import FOREVER, PUBLIC, Site, page, site_of
 
 RECENT = 12
@@ -51,13 +53,15 @@ def archive(request: Request) -> Response:
 
 
 def issue(request: Request) -> Response:
-    """Anyone: one issue, as it is for those who do not pay."""
-    site, now = site_of(request), clock.now()
+    """Anyone: one issue, without its asking for who is signed in and a member."""
+    site, now, reader = site_of(request), clock.now(), session.reader(request)
     with site.db.read() as connection:
         found = store.by_slug(connection, request.path_params["slug"], now)
         if found is None:
             raise NotFound("There is no issue at this address.")
-        body = store.edition(connection, found.id, "web", "everyone")
+        is_member = reader and complimentary.is_member(connection, reader.id, now)
+        audience: editions.Audience = "member" if is_member else "everyone"
+        body = store.edition(connection, found.id, "web", audience)
         issues = store.archive(connection, now)
     at = [other.id for other in issues].index(found.id)
     return page(

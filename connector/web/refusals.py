@@ -20,11 +20,13 @@ from connector.errors import (
     InvalidLink,
     Misconfigured,
     NotFound,
+    PaymentsUnavailable,
     Refused,
+    SignInNeeded,
     TooManyRequests,
     Unavailable,
 )
-from connector.web import guard
+from connector.web import guard, session
 from connector.web.site import page, site_of
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,8 @@ MESSAGES = {
 
 async def answer(request: Request, error: Exception) -> Response:
     """The page for an error of ours, or for one of HTTP's."""
+    if isinstance(error, SignInNeeded):
+        return session.to_signin(request, error)
     if isinstance(error, ExpiredLink):
         return _expired(request, error)
     if isinstance(error, ConnectorError):
@@ -104,13 +108,16 @@ def _trouble(
         headers=headers,
         status=status,
         title=TITLES.get(status, HTTPStatus(status).phrase),
-        message=_message(status, message),
+        message=_message(status, message, error),
     )
 
 
-def _message(status: int, said: str) -> str:
+def _message(status: int, said: str, error: Exception) -> str:
     # What ails the server is for its operator; readers learn only how long it may take.
-    if said and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    # Whether anything was charged is for readers to know.
+    if said and (
+        status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, PaymentsUnavailable)
+    ):
         return said
     return MESSAGES.get(status, "")
 

@@ -23,6 +23,7 @@ from connector.web.assets import Assets
 
 # What may be kept, by whom: see cache.py, which answers what is public from memory.
 PUBLIC = {"Cache-Control": "public, max-age=0, must-revalidate"}
+PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Cookie"}
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 WORDS_A_MINUTE = 230
 
@@ -35,6 +36,7 @@ class Site:
     templates: Jinja2Templates
     assets: Assets
     outage: Outage
+    session: str  # the name of the cookie that says who is signed in
     payments: Payments  # site.payments() is the client, in a thread: opening it takes a moment
 
 
@@ -47,6 +49,7 @@ def build(settings: Settings, db: Database) -> Site:
         Jinja2Templates(env=environment),
         assets.load(settings),
         Outage(Steady(), again=clock.MINUTE),
+        session_cookie(settings),
         Payments(settings, db),
     )
     environment.globals.update(
@@ -65,6 +68,16 @@ def build(settings: Settings, db: Database) -> Site:
         minutes=lambda words: max(1, round(words / WORDS_A_MINUTE)),
     )
     return site
+
+
+def session_cookie(settings: Settings) -> str:
+    """The cookie of who is signed in; on https no other host can set one of this name."""
+    # RFC 6265bis, 4.1.3.2: a browser takes __Host- only when Secure, for all paths, with no domain.
+    return "__Host-reader" if is_secure(settings) else "reader"
+
+
+def is_secure(settings: Settings) -> bool:
+    return settings.publication.url.startswith("https:")
 
 
 def has_tray(settings: Settings) -> bool:
@@ -90,9 +103,16 @@ def page(
     headers: Mapping[str, str] | None = None,
     **context: Any,
 ) -> Response:
-    """A page of ours; nobody may keep it unless `headers` say so."""
-    shown = {"here": request.url.path, **context}
-    return site_of(request).templates.TemplateResponse(
+    """A page of ours; nobody may keep it unless `headers` say so.
+
+    Who seems to be signed in gets one of their own, which nobody keeps at all.
+    """
+    site = site_of(request)
+    signed_in = site.session in request.cookies
+    shown = {"here": request.url.path, "signed_in": signed_in, **context}
+    if signed_in:
+        headers = {**(headers or {}), **PRIVATE}
+    return site.templates.TemplateResponse(
         request, template, shown, status_code=status_code, headers=headers
     )
 
