@@ -43,6 +43,12 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def day(at: int, zone: str) -> str:
+    """“1 October 2026”."""
+    when = clock.moment(at, zone)
+    return f"{when.day} {when:%B %Y}"
+
+
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns as wide as their longest cell; numbers to the right."""
     cells = [[str(cell) for cell in row] for row in rows]

@@ -1,14 +1,18 @@
 """What every command starts from: the publication in this folder, and its open database."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from connector.errors import ConnectorError, PaymentsUnavailable
+
 if TYPE_CHECKING:
     from connector.database import Database
+    from connector.membership.stripe_api import Client
     from connector.settings import Settings
 
 
@@ -39,3 +43,20 @@ def opened(settings: "Settings") -> Iterator["Database"]:
         yield db
     finally:
         db.close()
+
+
+@contextlib.contextmanager
+def paying(settings: "Settings", db: "Database") -> Iterator["Client"]:
+    """Stripe, or the Till in its stead. When it says no, the error is in the operator's words."""
+    from connector.till import opening
+
+    told = logging.getLogger("connector.membership.stripe_api")
+    level = told.level
+    # What goes wrong is the command's one line, not a line of a log as well.
+    told.setLevel(logging.CRITICAL)
+    try:
+        yield opening.client(settings, db)
+    except PaymentsUnavailable as error:
+        raise ConnectorError(error.why) from None
+    finally:
+        told.setLevel(level)

@@ -1,4 +1,4 @@
-"""The list, from the terminal: add, import, list, export, erase; and complimentary members."""
+"""The list, from the terminal: add, import, list, export, erase."""
 
 import contextlib
 import csv
@@ -123,76 +123,23 @@ def export(file: Path | None) -> None:
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(address: str, *, yes: bool) -> None:
-    """Erase everything kept about ADDRESS. It cannot be undone."""
-    from connector.readers import preferences
+    """Erase everything kept about ADDRESS. It cannot be undone.
+
+    What they pay for ends first; when it cannot be ended now, nothing is erased.
+    """
+    from connector.membership import own_data
+    from connector.till.opening import Payments
 
     settings = settings_here()
     with opened(settings) as db:
-        found = _find(db, address)
+        found = find(db, address)
         console.agree(f"Erase everything about {found.email}?", yes=yes)
-        preferences.erase(db, settings, found.id, clock.now())
+        own_data.erase(db, settings, Payments(settings, db), found.id, now=clock.now())
     click.echo("Erased. An import will not bring them back; they can sign up again themselves.")
 
 
-@click.group()
-def members() -> None:
-    """Readers who are members. For now, those you make so."""
-
-
-@members.command()
-@click.argument("address")
-@click.option("--until", "when", help="Until then: “2027-01-01”, “in 52 weeks”; else for good.")
-def comp(address: str, when: str | None) -> None:
-    """Make ADDRESS a member without payment: they are thanked, and never asked."""
-    from connector.membership import complimentary
-
-    settings = settings_here()
-    now = clock.now()
-    zone = settings.publication.zone
-    until = clock.parse(when, now=now, zone=zone) if when else None
-    with opened(settings) as db:
-        found = _find(db, address)
-        complimentary.comp(db, found.id, until=until, now=now)
-    ending = f" until {clock.moment(until, zone):%d %B %Y}" if until else ""
-    click.echo(f"{found.email} is a member{ending}.")
-
-
-@members.command()
-@click.argument("address")
-def end(address: str) -> None:
-    """End the membership of ADDRESS; they stay on the list."""
-    from connector.membership import complimentary
-
-    with opened(settings_here()) as db:
-        found = _find(db, address)
-        complimentary.end(db, found.id, now=clock.now())
-    click.echo(f"{found.email} is no longer a member, and still on the list.")
-
-
-@members.command("list")
-def show_members() -> None:
-    """Show who is a member now."""
-    from connector.membership import complimentary
-    from connector.readers import preferences
-
-    settings = settings_here()
-    zone = settings.publication.zone
-    with opened(settings) as db:
-        rows = [
-            (
-                preferences.find(db, one.subscriber_id).email,
-                one.kind,
-                f"{clock.moment(one.started_at, zone):%Y-%m-%d}",
-                f"{clock.moment(one.ends_at, zone):%Y-%m-%d}" if one.ends_at else "for good",
-            )
-            for one in complimentary.list_live(db, now=clock.now())
-        ]
-    if rows:
-        console.show_table(("Address", "Kind", "Since", "Until"), rows)
-    click.echo(f"{console.counted(len(rows), 'member')}.")
-
-
-def _find(db: "Database", address: str) -> "Subscriber":
+def find(db: "Database", address: str) -> "Subscriber":
+    """Whoever is on the list with an address; raises NotFound, InvalidAddress."""
     from connector.readers import listing
 
     found = listing.by_email(db, address)

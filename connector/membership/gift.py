@@ -5,6 +5,9 @@ A pure noun; who takes it and how long it lasts is for the verbs to say.
 
 from dataclasses import dataclass
 
+# What stands in the place of a payment when the writer gives.
+FROM_WRITER = "writer:"
+
 
 @dataclass(frozen=True, slots=True)
 class Gift:
@@ -27,3 +30,8 @@ class Gift:
     ended_at: int | None = None
     words: str = ""
     sent_at: int | None = None
+
+    @property
+    def is_from_writer(self) -> bool:
+        """Whether the writer gave it, and nobody paid for it."""
+        return self.payment_id.startswith(FROM_WRITER)

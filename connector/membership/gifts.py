@@ -4,17 +4,22 @@ No money moves here, and nobody is written to.
 """
 
 import base64
+import secrets
 
+from connector.clock import utc
 from connector.database import Database, Transaction
+from connector.delivery import address as post
+from connector.delivery import mailings
 from connector.errors import NotFound, Refused
 from connector.membership import store
 from connector.membership.billing import Checkout, Payment
-from connector.membership.gift import Gift
+from connector.membership.gift import FROM_WRITER, Gift
 from connector.membership.membership import Membership
 from connector.readers import store as readers
 from connector.readers.preferences import in_months
-from connector.settings import Settings
+from connector.settings import FREE, TIP, Settings
 
+LONGEST = 500
 GONE = "There is no gift with this code. Look at it again; it has twelve letters and digits."
 
 
@@ -34,6 +39,62 @@ def record(tx: Transaction, settings: Settings, checkout: Checkout, payment: Pay
     )
     store.insert_gift(tx, gift)
     return store.gift_by_payment(tx, payment.id) or gift
+
+
+def give(
+    db: Database,
+    settings: Settings,
+    *,
+    address: str,
+    months: int,
+    tier: str = "",
+    send_at: int | None = None,
+    words: str = "",
+    now: int,
+) -> Gift:
+    """A gift of the writer's own: for an address that is written to at `send_at`, or a code.
+
+    An empty `tier` is the first that is paid. Raises NotFound for a tier that is none,
+    InvalidAddress, and Refused for a time that is past or an address that cannot be reached.
+    """
+    to = post.parse(address) if address else None
+    if send_at is not None and send_at <= now:
+        raise Refused(f"{utc(send_at)} is past; a gift can only go out at a time to come.")
+    payment_id = f"{FROM_WRITER}{secrets.token_hex(16)}"
+    gift = Gift(
+        payment_id=payment_id,
+        mode=settings.stripe.mode,
+        code=_code(settings, payment_id),
+        tier=_paid_tier(settings, tier),
+        months=months,
+        buyer_id=None,
+        address=to.display if to else "",
+        send_at=(send_at or now) if to else None,
+        created_at=now,
+        words=words.strip()[:LONGEST],
+    )
+    with db.write(durable=True) as tx:
+        if to and mailings.suppression(tx, to.key):
+            raise Refused(
+                f"Letters to {to.display} come back, or are not wanted. Leave the address out, "
+                "and hand the code over yourself."
+            )
+        store.insert_gift(tx, gift)
+    return gift
+
+
+def listed(db: Database, settings: Settings) -> list[Gift]:
+    """Every gift, newest first."""
+    with db.read() as connection:
+        return store.gifts(connection, mode=settings.stripe.mode)
+
+
+def take_back(db: Database, settings: Settings, gift: Gift, *, now: int) -> None:
+    """Let a gift of the writer's be worth nothing any more; raises Refused for one that was paid."""
+    if not gift.is_from_writer:
+        raise Refused("A reader paid for this gift. Give the payment back, and it ends by itself.")
+    with db.write(durable=True) as tx:
+        end(tx, settings, gift.payment_id, now=now)
 
 
 def find(db: Database, settings: Settings, code: str) -> Gift:
@@ -105,6 +166,16 @@ def read_code(text: str) -> str:
     """A code as it is kept, from how somebody typed it."""
     signs = "".join(sign for sign in text.upper() if sign.isalnum())
     return "-".join((signs[:4], signs[4:8], signs[8:12]))
+
+
+def _paid_tier(settings: Settings, wanted: str) -> str:
+    paid = [one.key for one in settings.tiers if one.key not in (FREE, TIP)]
+    if not wanted and paid:
+        return paid[0]
+    if wanted not in paid:
+        names = ", ".join(paid) or "none in connector.toml"
+        raise NotFound(f"There is no paid tier “{wanted}”. There are: {names}.")
+    return wanted
 
 
 def _code(settings: Settings, payment_id: str) -> str:

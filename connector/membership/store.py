@@ -59,6 +59,49 @@ def live(connection: Connection, *, now: int) -> list[Membership]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A live membership on the roll, with whose it is, and the plan that pays for it."""
+
+    subscriber_id: int
+    address: str
+    name: str
+    tier: str
+    kind: Kind
+    started_at: int
+    ends_at: int | None
+    status: str
+    every: str
+    cents: int
+    currency: str
+    period_end: int | None
+
+
+def roll(connection: Connection, *, mode: str, now: int) -> list[Entry]:
+    """Everything that makes somebody a member at `now`, oldest first."""
+    return connection.all(
+        """
+        SELECT memberships.subscriber_id AS subscriber_id, subscribers.email AS address,
+               subscribers.name AS name, memberships.tier AS tier, memberships.kind AS kind,
+               memberships.started_at AS started_at, memberships.ends_at AS ends_at,
+               COALESCE(plans.status, '') AS status, COALESCE(plans.every, '') AS every,
+               COALESCE(plans.cents, 0) AS cents, COALESCE(plans.currency, '') AS currency,
+               plans.period_end AS period_end
+          FROM memberships
+          JOIN subscribers ON subscribers.id = memberships.subscriber_id
+          LEFT JOIN subscriptions AS plans
+                 ON plans.subscriber_id = memberships.subscriber_id AND plans.mode = :mode
+                AND plans.is_current = 1 AND memberships.kind = 'paid'
+         WHERE memberships.started_at <= :now
+           AND (memberships.ends_at IS NULL OR memberships.ends_at > :now)
+         ORDER BY memberships.started_at, memberships.subscriber_id, memberships.kind
+        """,
+        into=Entry,
+        mode=mode,
+        now=now,
+    )
+
+
 def insert(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
     """Complimentary memberships for whoever has none; the number given."""
     return tx.many(
@@ -333,6 +376,18 @@ def payments_for(connection: Connection, subscription_id: str) -> list[Payment]:
     )
 
 
+def payment(connection: Connection, payment_id: str) -> Payment | None:
+    return connection.one(f"{PAYMENT} WHERE id = :id", into=Payment, id=payment_id)
+
+
+def refund(connection: Connection, refund_id: str) -> Refund | None:
+    return connection.one(f"{REFUND} WHERE id = :id", into=Refund, id=refund_id)
+
+
+def dispute(connection: Connection, dispute_id: str) -> Dispute | None:
+    return connection.one(f"{DISPUTE} WHERE id = :id", into=Dispute, id=dispute_id)
+
+
 def payment_by_intent(connection: Connection, intent_id: str) -> Payment | None:
     return connection.one(
         f"{PAYMENT} WHERE intent_id = :id AND intent_id <> ''", into=Payment, id=intent_id
@@ -575,6 +630,71 @@ def set_written(tx: Transaction, key: str, *, now: int) -> int:
     )
 
 
+def was_owed(connection: Connection, what: str, *, to_whom: str, about: str) -> bool:
+    found = connection.value(
+        "SELECT 1 FROM notes WHERE key = :key", key=f"{what}:{about}:{to_whom}"
+    )
+    return found is not None
+
+
+def last_told(
+    connection: Connection, subscriber_id: int, *, to_whom: str
+) -> tuple[str, str] | None:
+    """Of somebody's joining and leaving, what was last written about: (what, about)."""
+    rows = connection.rows(
+        """
+        SELECT what, about FROM notes
+         WHERE subscriber_id = :id AND to_whom = :to_whom AND what IN ('joined', 'left')
+           AND mailing_id IS NOT NULL
+         ORDER BY mailing_id DESC LIMIT 1
+        """,
+        id=subscriber_id,
+        to_whom=to_whom,
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def set_mailing(tx: Transaction, key: str, mailing: int) -> None:
+    """By which mailing a note was written."""
+    tx.run("UPDATE notes SET mailing_id = :mailing WHERE key = :key", key=key, mailing=mailing)
+
+
+def over(connection: Connection, *, since: int, now: int) -> list[Membership]:
+    """Gifts of the writer or of others that ended lately, and nothing else makes them members."""
+    return connection.all(
+        f"""{MEMBERSHIP}
+         WHERE ends_at > :since AND ends_at <= :now AND kind IN ('gift', 'complimentary')
+           AND NOT EXISTS (SELECT 1 FROM memberships AS other
+                            WHERE other.subscriber_id = memberships.subscriber_id
+                              AND (other.ends_at IS NULL OR other.ends_at > :now))
+         ORDER BY ends_at, subscriber_id
+        """,
+        into=Membership,
+        since=since,
+        now=now,
+    )
+
+
+def paying_unread(
+    connection: Connection, *, mode: str, since: int, until: int
+) -> list[tuple[str, int, int]]:
+    """(subscription, subscriber, when they unsubscribed) of those who pay and get no letters."""
+    rows = connection.rows(
+        """
+        SELECT subscriptions.id, subscribers.id, subscribers.unsubscribed_at
+          FROM subscriptions JOIN subscribers ON subscribers.id = subscriptions.subscriber_id
+         WHERE subscriptions.is_current = 1 AND subscriptions.mode = :mode
+           AND subscriptions.cancel_at IS NULL AND subscribers.state = 'unsubscribed'
+           AND subscribers.unsubscribed_at > :since AND subscribers.unsubscribed_at <= :until
+         ORDER BY subscriptions.id
+        """,
+        mode=mode,
+        since=since,
+        until=until,
+    )
+    return [(one, who, at) for one, who, at in rows]
+
+
 # Gifts
 
 GIFT = f"SELECT {_columns(Gift)} FROM gifts"
@@ -625,6 +745,13 @@ def gifts_bought_by(connection: Connection, subscriber_id: int, *, mode: str) ->
     )
 
 
+def gifts(connection: Connection, *, mode: str) -> list[Gift]:
+    """Every gift, newest first."""
+    return connection.all(
+        f"{GIFT} WHERE mode = :mode ORDER BY created_at DESC, payment_id", into=Gift, mode=mode
+    )
+
+
 def take_gift(tx: Transaction, code: str, *, subscriber_id: int, now: int) -> bool:
     return bool(
         tx.run(
@@ -639,6 +766,14 @@ def take_gift(tx: Transaction, code: str, *, subscriber_id: int, now: int) -> bo
     )
 
 
+def forget_receiver(tx: Transaction, email_key: str) -> int:
+    """Whom a gift was for."""
+    return tx.run(
+        "UPDATE gifts SET address = '' WHERE address <> '' AND lower(address) = :key",
+        key=email_key,
+    )
+
+
 def end_gift(tx: Transaction, payment_id: str, *, now: int) -> int:
     """One that was paid back is worth nothing."""
     return tx.run(
@@ -646,6 +781,150 @@ def end_gift(tx: Transaction, payment_id: str, *, now: int) -> int:
         id=payment_id,
         now=now,
     )
+
+
+def gifts_to_send(connection: Connection, *, mode: str, now: int, limit: int) -> list[Gift]:
+    """Those whose day has come, and whom nobody wrote to yet."""
+    return connection.all(
+        f"""{GIFT}
+         WHERE sent_at IS NULL AND taken_at IS NULL AND ended_at IS NULL AND address <> ''
+           AND COALESCE(send_at, 0) <= :now AND mode = :mode
+         ORDER BY created_at, payment_id LIMIT :limit
+        """,
+        into=Gift,
+        mode=mode,
+        now=now,
+        limit=limit,
+    )
+
+
+def set_gift_sent(tx: Transaction, payment_id: str, *, now: int) -> int:
+    """One, for whoever writes the letter; nought when another did, or when nobody should."""
+    return tx.run(
+        """
+        UPDATE gifts SET sent_at = :now
+         WHERE payment_id = :id AND sent_at IS NULL AND taken_at IS NULL AND ended_at IS NULL
+        """,
+        id=payment_id,
+        now=now,
+    )
+
+
+# What is done from time to time
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a round stands: when it is due, and how it went the last time."""
+
+    name: str
+    due_at: int
+    holder: str
+    held_until: int
+    done_at: int | None
+    failures: int
+    said: str
+
+
+ROUND = f"SELECT {_columns(Standing)} FROM rounds"
+
+
+def rounds(connection: Connection) -> dict[str, Standing]:
+    return {one.name: one for one in connection.all(ROUND, into=Standing)}
+
+
+def insert_round(tx: Transaction, name: str, *, due_at: int) -> int:
+    return tx.run(
+        """
+        INSERT INTO rounds (name, due_at) VALUES (:name, :due_at) ON CONFLICT (name) DO NOTHING
+        """,
+        name=name,
+        due_at=due_at,
+    )
+
+
+def take_round(tx: Transaction, name: str, *, holder: str, now: int, until: int) -> bool:
+    """Whether it is ours: it was due, and nobody held it, or whoever did seems to have died."""
+    return bool(
+        tx.run(
+            """
+            UPDATE rounds SET holder = :holder, held_until = :until
+             WHERE name = :name AND due_at <= :now
+               AND (held_until <= :now OR held_until > :until)
+            """,
+            name=name,
+            holder=holder,
+            now=now,
+            until=until,
+        )
+    )
+
+
+def hold_round(tx: Transaction, name: str, *, holder: str, until: int) -> bool:
+    """Whether it still is ours."""
+    return bool(
+        tx.run(
+            "UPDATE rounds SET held_until = :until WHERE name = :name AND holder = :holder",
+            name=name,
+            holder=holder,
+            until=until,
+        )
+    )
+
+
+def end_round(
+    tx: Transaction,
+    name: str,
+    *,
+    holder: str,
+    due_at: int,
+    failures: int,
+    said: str,
+    now: int,
+) -> None:
+    """Give it back until it is due again; one that another took meanwhile is theirs."""
+    tx.run(
+        """
+        UPDATE rounds
+           SET due_at = :due_at, holder = '', held_until = 0, failures = :failures, said = :said,
+               done_at = CASE WHEN :failures = 0 THEN :now ELSE done_at END
+         WHERE name = :name AND holder = :holder
+        """,
+        name=name,
+        holder=holder,
+        due_at=due_at,
+        failures=failures,
+        said=said,
+        now=now,
+    )
+
+
+def heard(connection: Connection, *, mode: str) -> tuple[int | None, int, int]:
+    """(when an event last came, how many wait, how many of them failed before)."""
+    last = connection.value(
+        "SELECT max(received_at) FROM webhook_events WHERE mode = :mode", mode=mode
+    )
+    rows = connection.rows(
+        """
+        SELECT count(*), count(CASE WHEN attempts > 0 THEN 1 END) FROM webhook_events
+         WHERE due_at IS NOT NULL AND mode = :mode
+        """,
+        mode=mode,
+    )
+    return last, int(rows[0][0]), int(rows[0][1])
+
+
+def has_money(connection: Connection, *, mode: str) -> bool:
+    """Whether anything was ever paid for, or tried to be."""
+    found = connection.value(
+        """
+        SELECT 1 WHERE EXISTS (SELECT 1 FROM customers WHERE mode = :mode)
+                    OR EXISTS (SELECT 1 FROM payments WHERE mode = :mode)
+                    OR EXISTS (SELECT 1 FROM webhook_events WHERE mode = :mode)
+        """,
+        mode=mode,
+    )
+    return found is not None
 
 
 # Figures

@@ -3,7 +3,7 @@
 It heals by asking how things stand, and reports what it found to differ.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from connector.clock import DAY
@@ -68,17 +68,31 @@ def hourly(db: Database, settings: Settings, client: Client, *, now: int) -> int
     return followed
 
 
-def sync(db: Database, settings: Settings, client: Client, *, now: int, back: int = BACK) -> Drift:
+def sync(
+    db: Database,
+    settings: Settings,
+    client: Client,
+    *,
+    now: int,
+    back: int = BACK,
+    tell: Callable[[int, int], None] | None = None,
+) -> Drift:
     """Ask about everything of ours at Stripe and write how it stands; again finds nothing.
 
-    `back` is how far into the past tips, gifts, refunds and disputes are looked for, in ms.
-    Raises PaymentsUnavailable; what was written until then stays.
+    `back` is how far into the past tips, gifts, refunds and disputes are looked for, in ms;
+    `tell` hears how many subscriptions were looked at, and of how many. Raises
+    PaymentsUnavailable; what was written until then stays.
     """
     found = _Found()
     _settle_modes(db, settings)
-    for raw in list(stripe_api.subscriptions(client)):
-        found.seen.add(raw["id"])
-        _follow(db, settings, client, raw["id"], found, now=now)
+    there = [raw["id"] for raw in stripe_api.subscriptions(client)]
+    for number, subscription_id in enumerate(there):
+        if tell:
+            tell(number, len(there))
+        found.seen.add(subscription_id)
+        _follow(db, settings, client, subscription_id, found, now=now)
+    if tell:
+        tell(len(there), len(there))
     for known in _known(db, settings):
         if known.id not in found.seen and known.ended_at is None:
             _follow(db, settings, client, known.id, found, now=now)

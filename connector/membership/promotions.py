@@ -1,0 +1,152 @@
+"""Offers: something off for who comes by a code, or by a link of its own.
+
+Stripe keeps them and counts their use; who has a discount keeps it, whatever becomes of the offer.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from connector.clock import SECOND, utc
+from connector.errors import ConnectorError, NotFound, Refused
+from connector.membership import stripe_account, stripe_api, tiers
+from connector.membership.billing import Raw
+from connector.membership.money import Amount
+from connector.membership.stripe_api import Client
+from connector.settings import FREE, TIP, Settings
+
+Lasting = Literal["once", "repeating", "forever"]
+# What Stripe takes in a code; the length is ours, so that it can be typed.
+CODE = re.compile(r"[A-Za-z0-9-]{3,40}")
+# Stripe, “Create a promotion code”: not more than five years ahead.
+FARTHEST = 5 * 365 * 24 * 3600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A code and what it is worth: `percent` or `amount` off, for how long, until when, how often.
+
+    `used` is how often it was; `tiers` are those it is for, all when empty.
+    """
+
+    code: str
+    percent: str
+    amount: Amount | None
+    lasting: Lasting
+    months: int
+    until: int | None
+    times: int | None
+    tiers: tuple[str, ...] = ()
+    used: int = 0
+    is_active: bool = True
+    id: str = ""
+
+
+def make(client: Client, settings: Settings, wanted: Promotion, *, now: int) -> Promotion:
+    """Make an offer. Raises Refused for a code that is taken or cannot be, NotFound for a tier.
+
+    When it cannot be made whole, nothing of it stays.
+    """
+    _check(settings, wanted, now=now)
+    if stripe_account.active_code(client, wanted.code):
+        raise Refused(f"There is an offer {wanted.code} already. End it first, or name another.")
+    products = [
+        stripe_api.ensure_product(client, settings, tier=tier.key, name=tier.name)
+        for tier in settings.tiers
+        if tier.key not in (FREE, TIP) and (not wanted.tiers or tier.key in wanted.tiers)
+    ]
+    coupon = stripe_account.create_coupon(client, _coupon(settings, wanted, products))
+    try:
+        made = stripe_account.create_code(client, _code(settings, wanted, coupon))
+    except BaseException:
+        # Nothing stays by half, whatever stopped us; an unused discount harms nobody.
+        with contextlib.suppress(ConnectorError):
+            stripe_account.delete_coupon(client, coupon)
+        raise
+    return _read(made)
+
+
+def listed(client: Client, settings: Settings) -> Iterator[Promotion]:
+    """Every offer of this site, newest first, ended ones too."""
+    return map(_read, stripe_account.codes(client, settings))
+
+
+def find(client: Client, settings: Settings, code: str) -> Promotion:
+    """The offer that runs under a code, however it is written. Raises NotFound."""
+    for one in listed(client, settings):
+        if one.is_active and one.code.lower() == code.strip().lower():
+            return one
+    raise NotFound(f"No offer {code} runs. See: connector offers list")
+
+
+def end(client: Client, one: Promotion) -> None:
+    """Nobody can use it any more; who did keeps what it gave."""
+    stripe_account.put_away_code(client, one.id)
+
+
+def link(settings: Settings, one: Promotion) -> str:
+    """Where one joins with it."""
+    return f"{settings.publication.url}/offer/{one.code}"
+
+
+def _check(settings: Settings, wanted: Promotion, *, now: int) -> None:
+    if not CODE.fullmatch(wanted.code):
+        raise Refused(f"“{wanted.code}” cannot be a code. Use 3 to 40 letters, digits and dashes.")
+    for key in wanted.tiers:
+        if tiers.find(settings, key).key in (FREE, TIP):
+            raise Refused(f"There is nothing to take off from “{key}”.")
+    if wanted.until is not None and not now < wanted.until < now + FARTHEST:
+        raise Refused(f"{utc(wanted.until)} cannot be its end: choose a day within five years.")
+
+
+def _coupon(settings: Settings, wanted: Promotion, products: list[str]) -> dict[str, Any]:
+    coupon: dict[str, Any] = {
+        "name": wanted.code,
+        "duration": wanted.lasting,
+        "applies_to": {"products": products},
+        "metadata": {"site": settings.site},
+    }
+    if wanted.amount is not None:
+        coupon |= {"amount_off": wanted.amount.cents, "currency": wanted.amount.currency}
+    else:
+        coupon["percent_off"] = float(wanted.percent)
+    if wanted.lasting == "repeating":
+        coupon["duration_in_months"] = wanted.months
+    return coupon
+
+
+def _code(settings: Settings, wanted: Promotion, coupon: str) -> dict[str, Any]:
+    code: dict[str, Any] = {
+        "code": wanted.code,
+        "promotion": {"type": "coupon", "coupon": coupon},
+        "metadata": {"site": settings.site, "tiers": ",".join(wanted.tiers)},
+    }
+    if wanted.until is not None:
+        code["expires_at"] = wanted.until // SECOND
+    if wanted.times is not None:
+        code["max_redemptions"] = wanted.times
+    return code
+
+
+def _read(raw: Raw) -> Promotion:
+    coupon = raw["promotion"]["coupon"]
+    terms = coupon if isinstance(coupon, dict) else {}
+    percent = terms.get("percent_off")
+    cents = terms.get("amount_off")
+    until = raw.get("expires_at")
+    said = (raw.get("metadata") or {}).get("tiers", "")
+    return Promotion(
+        id=raw["id"],
+        code=raw["code"],
+        percent=f"{percent:g}" if percent is not None else "",
+        amount=Amount(cents, terms["currency"]) if cents else None,
+        lasting=terms.get("duration", "once"),
+        months=terms.get("duration_in_months") or 0,
+        until=until * SECOND if until else None,
+        times=raw.get("max_redemptions"),
+        used=raw["times_redeemed"],
+        is_active=raw["active"],
+        tiers=tuple(key for key in said.split(",") if key),
+    )
