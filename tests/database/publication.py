@@ -135,7 +135,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "gifts": [
         {"id": 81, "payment_id": "pi_3", "mode": "live", "code": "QXRV-7K2M", "tier": HARD,
          "months": 12, "buyer_id": 17, "address": HARD, "send_at": AT, "created_at": AT,
-         "taken_by": 3, "taken_at": AT, "ended_at": None},
+         "taken_by": 3, "taken_at": AT, "ended_at": None, "words": HARD, "sent_at": AT},
         {"id": 83, "payment_id": "pi_4", "mode": "till", "code": HARD, "tier": "", "months": 1,
          "buyer_id": None, "address": "", "send_at": None, "created_at": 0, "taken_by": None,
          "taken_at": None, "ended_at": 1},
@@ -152,9 +152,29 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "notes": [
         {"key": HARD, "what": "joined", "to_whom": "reader", "subscriber_id": 3, "about": HARD,
-         "at": AT, "sent_at": None},
+         "at": AT, "sent_at": None, "mailing_id": None},
         {"key": "", "what": "", "to_whom": "writer", "subscriber_id": None, "about": "", "at": 0,
-         "sent_at": AT},
+         "sent_at": AT, "mailing_id": 8},
+    ],
+    "rounds": [
+        {"name": HARD, "due_at": AT, "holder": HARD, "held_until": 0, "done_at": None,
+         "failures": 2, "said": HARD},
+    ],
+    "signins": [
+        {"id": 91, "subscriber_id": 3, "address": HARD, "client": "::1", "code": HARD,
+         "goes_to": "/", "at": AT, "guesses": 3, "used_at": AT},
+        {"id": 93, "subscriber_id": None, "address": "", "client": "", "code": "", "goes_to": "",
+         "at": 0, "used_at": None},
+    ],
+    "sessions": [
+        {"id": 95, "token": HARD, "subscriber_id": 3, "begun_at": AT, "ends_at": LARGEST},
+    ],
+    "address_changes": [
+        {"id": 97, "subscriber_id": 3, "email": HARD, "email_key": HARD, "at": AT,
+         "old_at": None, "new_at": AT},
+    ],
+    "former_addresses": [
+        {"subscriber_id": 3, "email": HARD, "email_key": HARD, "until": LARGEST},
     ],
     "askings": [{"name": "stripe", "number": LARGEST}],
 }  # fmt: skip
