@@ -46,7 +46,7 @@ def serve(host: str | None, port: int | None, *, no_sender: bool) -> None:
 def work(*, until_done: bool, beside: int | None) -> None:
     """Send letters, without serving pages. Stop with Ctrl-C; what is under way is finished."""
     from connector import sending
-    from connector.cli import inbound
+    from connector.cli import inbound, paying
     from connector.delivery import worker
 
     settings = settings_here()
@@ -64,7 +64,8 @@ def work(*, until_done: bool, beside: int | None) -> None:
             stop_on_signals(stop)
             with inbound.watching(db, settings, idle=until_done) as look:
                 chores = (begin, watch, look, inbound.tidying(db))
-                await worker.run(db, settings, stop=stop, chores=chores, until_done=until_done)
+                with paying.rounds(db, settings, idle=until_done):
+                    await worker.run(db, settings, stop=stop, chores=chores, until_done=until_done)
 
         if not until_done and beside is None:
             click.echo("Sending whatever is due. Stop with Ctrl-C.")

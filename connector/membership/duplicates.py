@@ -46,9 +46,10 @@ def _settle(
     # Paid back first: what was ended is no duplicate any more, and nobody would look again.
     owed = _paid(db, one) if is_younger else []
     returned = [_pay_back(db, settings, client, each, now=now) for each in owed]
+    # The note before the end, too: what dies in between is looked at again, and told once.
+    _note(db, one, is_settled=all(returned), now=now)
     stripe_api.cancel_now(client, one.id)
     projection.project_subscription(db, settings, client, one.id, now=now)
-    _note(db, one, is_settled=all(returned), now=now)
     return True
 
 

@@ -10,6 +10,8 @@ from connector.clock import DAY
 from connector.database import Transaction
 from connector.membership import store
 from connector.membership.billing import WON, Dispute, Payment, Refund, Subscription
+from connector.membership.gift import Gift
+from connector.membership.membership import Membership
 from connector.settings import Settings
 
 # What is older was known before, or came with an account that had its members already.
@@ -49,7 +51,8 @@ def about_payment(tx: Transaction, settings: Settings, one: Payment, *, now: int
 
 
 def about_refund(tx: Transaction, one: Refund, payment: Payment, *, now: int) -> None:
-    if one.status == "succeeded" and _is_fresh(one.created_at, now):
+    is_news = one.status == "succeeded" and _is_fresh(one.created_at, now)
+    if is_news and not _is_of_duplicate(tx, payment):
         _both(tx, "refunded", one.id, payment.subscriber_id, is_told=False, now=now)
     if one.status == "failed":
         store.owe(
@@ -60,6 +63,15 @@ def about_refund(tx: Transaction, one: Refund, payment: Payment, *, now: int) ->
             subscriber_id=payment.subscriber_id,
             now=now,
         )
+
+
+def _is_of_duplicate(tx: Transaction, payment: Payment) -> bool:
+    """Whether it is for a second subscription that is being ended; another letter says all that."""
+    paid_for = store.subscription(tx, payment.subscription_id)
+    if paid_for is None or paid_for.subscriber_id is None or not paid_for.is_live:
+        return False
+    counting = store.current(tx, paid_for.subscriber_id, mode=paid_for.mode)
+    return counting is not None and counting.id != paid_for.id
 
 
 def about_dispute(
@@ -96,6 +108,44 @@ def about_duplicate(tx: Transaction, one: Subscription, *, is_settled: bool, now
     """The reader is told what was given back; the writer what is left to decide."""
     to_whom, what = ("reader", "duplicate") if is_settled else ("writer", "duplicate-shown")
     store.owe(tx, what, to_whom=to_whom, about=one.id, subscriber_id=one.subscriber_id, now=now)
+
+
+def about_end(tx: Transaction, ended: Membership, *, now: int) -> None:
+    """What somebody was given is over, and they are no member any more."""
+    about = f"{ended.kind}:{ended.subscriber_id}:{ended.ends_at}"
+    store.owe(
+        tx, "ended", to_whom="reader", about=about, subscriber_id=ended.subscriber_id, now=now
+    )
+
+
+def about_still_paying(
+    tx: Transaction, subscription_id: str, *, subscriber_id: int, since: int, now: int
+) -> None:
+    """Who wants no letters any more, and goes on paying for them, should know."""
+    about = f"{subscription_id}:{since}"
+    store.owe(
+        tx, "still-paying", to_whom="reader", about=about, subscriber_id=subscriber_id, now=now
+    )
+
+
+def know_still_paying(
+    tx: Transaction, subscription_id: str, *, subscriber_id: int, since: int, now: int
+) -> None:
+    """They said themselves that they go on paying; no letter is owed."""
+    about_still_paying(tx, subscription_id, subscriber_id=subscriber_id, since=since, now=now)
+    store.set_written(tx, f"still-paying:{subscription_id}:{since}:reader", now=now)
+
+
+def about_unsent_gift(tx: Transaction, gift: Gift, *, now: int) -> None:
+    """The letter with a gift cannot be sent; the writer can ask the buyer for another address."""
+    store.owe(
+        tx,
+        "gift-unsent",
+        to_whom="writer",
+        about=gift.payment_id,
+        subscriber_id=gift.buyer_id,
+        now=now,
+    )
 
 
 def _both(

@@ -843,19 +843,25 @@ def insert_round(tx: Transaction, name: str, *, due_at: int) -> int:
     )
 
 
-def take_round(tx: Transaction, name: str, *, holder: str, now: int, until: int) -> bool:
-    """Whether it is ours: it was due, and nobody held it, or whoever did seems to have died."""
+def take_round(
+    tx: Transaction, name: str, *, holder: str, now: int, until: int, latest: int
+) -> bool:
+    """Whether it is ours: it was due, and nobody held it, or whoever did seems to have died.
+
+    Nobody holds one beyond `latest`: whoever seems to died before the clock was set back.
+    """
     return bool(
         tx.run(
             """
             UPDATE rounds SET holder = :holder, held_until = :until
              WHERE name = :name AND due_at <= :now
-               AND (held_until <= :now OR held_until > :until)
+               AND (held_until <= :now OR held_until > :latest)
             """,
             name=name,
             holder=holder,
             now=now,
             until=until,
+            latest=latest,
         )
     )
 

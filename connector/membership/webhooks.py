@@ -12,7 +12,7 @@ from typing import Any
 
 from connector.clock import DAY, HOUR, MINUTE, SECOND
 from connector.database import Database
-from connector.errors import ConnectorError, InvalidWebhook, Unavailable
+from connector.errors import ConnectorError, InvalidWebhook, PaymentsUnavailable, Unavailable
 from connector.membership import projection, store
 from connector.membership.projection import Subject
 from connector.membership.store import Waiting
@@ -60,18 +60,22 @@ def verified(settings: Settings, body: bytes, header: str, *, now: int) -> dict[
 def work(db: Database, settings: Settings, client: Client, *, now: int, limit: int = BATCH) -> int:
     """Look at events that wait: ask how each subject stands, once, and write it; how many were.
 
-    When Stripe is away they wait; one that fails for another reason waits longer each time and
-    holds up no other.
+    When Stripe is away all wait, and one alone is asked about; one that fails for another reason
+    waits longer each time and holds up no other.
     """
     with db.read() as connection:
         waiting = store.waiting_events(connection, mode=settings.stripe.mode, limit=limit, now=now)
     subjects: dict[Subject | None, list[Waiting]] = {}
     for event in waiting:
         subjects.setdefault(_subject(event), []).append(event)
-    return sum(
-        _look(db, settings, client, subject, events, now=now)
-        for subject, events in subjects.items()
-    )
+    settled = 0
+    for subject, events in subjects.items():
+        try:
+            settled += _look(db, settings, client, subject, events, now=now)
+        except PaymentsUnavailable as error:
+            _defer(db, events, why=error.why, now=now)
+            break
+    return settled
 
 
 def tidy(db: Database, *, now: int) -> int:
@@ -92,9 +96,8 @@ def _look(
     try:
         if subject is not None:
             projection.project(db, settings, client, subject, now=now)
-    except Unavailable as error:
-        _defer(db, events, why=str(error), now=now)
-        return 0
+    except Unavailable:
+        raise
     except ConnectorError as error:
         _settle(db, events, why=str(error), now=now)
         return len(events)
