@@ -7,6 +7,7 @@ import jinja2
 
 from connector.delivery import letter
 from connector.delivery.letter import Letter
+from connector.readers.links import Side
 from connector.settings import Settings
 
 
@@ -33,6 +34,16 @@ def welcome(environment: jinja2.Environment, settings: Settings, *, link: str) -
 def sign_in(environment: jinja2.Environment, settings: Settings, *, link: str, code: str) -> Letter:
     """Somebody asked to sign in with this address; `link` or `code` does it, once."""
     return _render(environment, settings, "signin", link=link, code=code)
+
+
+def moving(environment: jinja2.Environment, settings: Settings, *, link: str, side: Side) -> Letter:
+    """Somebody who reads here wants another address; `link` asks the one at this `side`."""
+    return _render(environment, settings, "moving", link=link, side=side)
+
+
+def taken(environment: jinja2.Environment, settings: Settings, *, link: str) -> Letter:
+    """A reader wanted to move to this address, which gets letters already."""
+    return _render(environment, settings, "taken", link=link)
 
 
 def _render(

@@ -7,7 +7,7 @@ from calendar import monthrange
 from typing import Any
 
 from connector import clock
-from connector.database import Connection, Database
+from connector.database import Connection, Database, Transaction
 from connector.delivery import mailings
 from connector.delivery import store as ledger
 from connector.delivery.decision import Decision
@@ -18,6 +18,7 @@ from connector.inbound.bounce import Inbound
 from connector.readers import erasure, store
 from connector.readers.subscriber import (
     Consent,
+    Session,
     Subscriber,
     clean_name,
     clean_page,
@@ -124,24 +125,30 @@ def export(db: Database, recipient: int) -> dict[str, Any]:
     """Everything we hold about somebody, ready for JSON, times in UTC. Raises NotFound."""
     with db.read() as connection:
         found = _find(connection, recipient)
+        former = store.former(connection, found.id)
+        keys = [*(one.email_key for one in former), found.email_key]
         return {
             "subscriber": _subscriber(found),
+            "former_addresses": [{"email": one.email, "until": _time(one.until)} for one in former],
+            "signed_in": [_session(one) for one in store.sessions_of(connection, found.id)],
             "consents": [_consented(each) for each in store.consents(connection, found.id)],
             "confirmations_asked_for": [
                 clock.utc(at) for at in store.askings_for(connection, found.email_key)
             ],
             "memberships": [_membership(one) for one in store.memberships(connection, found.id)],
-            "letters": [_letter(row) for row in ledger.deliveries_to(connection, found.email_key)],
-            "decisions": [
-                _decided(one) for one in ledger.decisions_to(connection, found.email_key)
+            "letters": [
+                _letter(row) for key in keys for row in ledger.deliveries_to(connection, key)
             ],
-            "returned": [_returned(one) for one in returns.about(connection, found.email_key)],
+            "decisions": [
+                _decided(one) for key in keys for one in ledger.decisions_to(connection, key)
+            ],
+            "returned": [_returned(one) for key in keys for one in returns.about(connection, key)],
             "suppression": _suppression(connection, found.email_key),
         }
 
 
 def erase(db: Database, settings: Settings, recipient: int, now: int) -> None:
-    """Forget somebody: list, consents, membership, askings, Tray, ledger. Twice is harmless.
+    """Forget somebody: list, consents, membership, askings, sessions, Tray, ledger; twice is harmless.
 
     A keyed hash stays, so that an import does not bring them back.
     """
@@ -149,11 +156,20 @@ def erase(db: Database, settings: Settings, recipient: int, now: int) -> None:
         found = store.by_id(tx, recipient)
         if found is None:
             return
-        mailings.forget(tx, found.email_key, now=now)
-        bounces.forget(tx, found.email_key)
-        store.delete_askings_for(tx, found.email_key)
+        former = [one.email_key for one in store.former(tx, found.id)]
+        wished = store.change_of(tx, found.id)
         store.delete(tx, found.id)
-        erasure.record(tx, settings, found.email_key, now=now)
+        for key in (found.email_key, *former):
+            _forget(tx, key, now=now)
+            erasure.record(tx, settings, key, now=now)
+        if wished and store.by_key(tx, wished.email_key) is None:
+            _forget(tx, wished.email_key, now=now)
+
+
+def _forget(tx: Transaction, email_key: str, *, now: int) -> None:
+    mailings.forget(tx, email_key, now=now)
+    bounces.forget(tx, email_key)
+    store.delete_askings_for(tx, email_key)
 
 
 def _find(connection: Connection, recipient: int) -> Subscriber:
@@ -174,6 +190,10 @@ def _subscriber(found: Subscriber) -> dict[str, Any]:
         "unsubscribed_at": _time(found.unsubscribed_at),
         "paused_until": _time(found.paused_until),
     }
+
+
+def _session(found: Session) -> dict[str, Any]:
+    return {"since": _time(found.begun_at), "until": _time(found.ends_at)}
 
 
 def _consented(consent: Consent) -> dict[str, Any]:

@@ -27,17 +27,19 @@ def subscribe(
     page: str,
     client: str,
     now: int,
+    onward: str = "",
 ) -> None:
     """Ask for letters to an address; the one who reads there decides, from the letter we send.
 
-    `client` is the network address of whoever asks; only its keyed hash is kept. Beyond the
+    `client` is the network address of whoever asks; only its keyed hash is kept. The link in the
+    letter carries `onward`, the query of where they want to go on from there. Beyond the
     limit of an address nothing more is sent and nothing is said. Raises InvalidAddress, and
     TooManyRequests when this client asks for too much.
     """
     to = address.parse(email)
     tag = client_tag(settings, client)
     with db.write() as tx:
-        _refuse_haste(tx, settings, tag, now=now)
+        refuse_haste(tx, settings, tag, now=now)
         store.delete_askings(tx, before=now - DAY)
         may_write = (
             store.letters_asked(tx, to.key, since=now - DAY)
@@ -48,7 +50,7 @@ def subscribe(
         known = _note(tx, to, clean_name(name), now=now)
         if may_write:
             consent = Consent("asked", how="form", page=clean_page(page), client=tag, at=now)
-            _write(tx, settings, environment, known, consent)
+            _write(tx, settings, environment, known, consent, onward=onward)
 
 
 def confirm(
@@ -111,7 +113,8 @@ def _confirming(connection: Connection, settings: Settings, token: str, *, now: 
     return found
 
 
-def _refuse_haste(tx: Transaction, settings: Settings, tag: str, *, now: int) -> None:
+def refuse_haste(tx: Transaction, settings: Settings, tag: str, *, now: int) -> None:
+    """Raises TooManyRequests for a client that asked for too many letters within the hour."""
     askings = store.askings(tx, tag, since=now - HOUR) if tag else []
     if len(askings) >= settings.limits.confirmations_per_client:
         free_at = askings[-settings.limits.confirmations_per_client] + HOUR
@@ -173,14 +176,20 @@ def _write(
     environment: jinja2.Environment,
     known: Subscriber,
     consent: Consent,
+    *,
+    onward: str,
 ) -> None:
     now = consent.at
-    if known.is_active and mailings.suppression(tx, known.email_key) is None:
+    is_listed = known.is_active and mailings.suppression(tx, known.email_key) is None
+    if is_listed and onward:
+        link = links.confirm(settings, known.id, now=now, onward=onward)
+        letter, about = notices.onward(environment, settings, link=link), "onward"
+    elif is_listed:
         link = personal.preferences(settings, known.id)
         letter, about = notices.already(environment, settings, link=link), "already"
     else:
         store.insert_consent(tx, known.id, consent)
-        link = links.confirm(settings, known.id, now=now)
+        link = links.confirm(settings, known.id, now=now, onward=onward)
         letter, about = notices.confirm(environment, settings, link=link), "confirm"
     mailings.notify(tx, letter, to=known.address, recipient=known.id, about=about, now=now)
 

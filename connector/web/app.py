@@ -14,7 +14,21 @@ from connector.errors import ConnectorError
 from connector.inbound import sns
 from connector.inbound.sns import Fetch, Topic
 from connector.settings import Settings
-from connector.web import account, changing, entry, giving, hooks, joining, own, public, refusals, site, stripe_hook, till, tray
+from connector.web import (
+    account,
+    changing,
+    entry,
+    giving,
+    hooks,
+    joining,
+    own,
+    public,
+    refusals,
+    site,
+    stripe_hook,
+    till,
+    tray,
+)
 from connector.web.cache import PageMemory
 from connector.web.guard import Guard
 from connector.web.site import has_tray
@@ -44,6 +58,12 @@ ACCOUNT: list[BaseRoute] = [
     Route("/unsubscribe/{token}", account.leaving, name="unsubscribe"),
     Route("/unsubscribe/{token}", account.unsubscribe, methods=["POST"], name="unsubscribe:act"),
     Route("/unsubscribe/{token}/undo", account.undo, methods=["POST"], name="unsubscribe:undo"),
+    Route(
+        "/unsubscribe/{token}/plan",
+        account.settle_plan,
+        methods=["POST"],
+        name="unsubscribe:plan",
+    ),
     Route("/preferences/{token}", account.overview, name="preferences"),
     Route("/preferences/{token}/name", account.rename, methods=["POST"], name="preferences:name"),
     Route("/preferences/{token}/pause", account.pause, methods=["POST"], name="preferences:pause"),
@@ -61,6 +81,12 @@ ACCOUNT: list[BaseRoute] = [
         account.come_back,
         methods=["POST"],
         name="preferences:resubscribe",
+    ),
+    Route(
+        "/preferences/{token}/plan",
+        account.settle_own_plan,
+        methods=["POST"],
+        name="preferences:plan",
     ),
     Route("/preferences/{token}/data", account.download, name="preferences:data"),
     Route("/preferences/{token}/erase", account.erasing, name="preferences:erase"),
@@ -80,6 +106,10 @@ ACCOUNT: list[BaseRoute] = [
     ),
     Route("/account", own.overview, name="own"),
     Route("/account/letters", own.start_letters, methods=["POST"], name="own:letters"),
+    Route("/account/email", own.ask_to_move, methods=["POST"], name="own:email"),
+    Route("/account/email/stay", own.stay, methods=["POST"], name="own:email-stay"),
+    Route("/account/email/{token}", own.moving_page, name="own:moving"),
+    Route("/account/email/{token}", own.decide, methods=["POST"], name="own:decide"),
 ]
 PLAN: list[BaseRoute] = [
     Route("/account/plan", changing.choosing, name="plan"),
