@@ -168,6 +168,34 @@ class Preview:
     credit: Amount | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What a promotion code takes off: `percent` as “20”, or an amount; `months` when it ends."""
+
+    id: str
+    code: str
+    percent: str
+    off: Amount | None
+    duration: str
+    months: int
+
+
+def promotion(raw: Raw) -> Promotion | None:
+    """A promotion code, as listed with its coupon expanded; None when the coupon is gone."""
+    coupon = (raw.get("promotion") or {}).get("coupon")
+    if not isinstance(coupon, Mapping):
+        return None
+    percent, off = coupon.get("percent_off"), coupon.get("amount_off")
+    return Promotion(
+        id=raw["id"],
+        code=raw["code"],
+        percent=f"{Decimal(str(percent)).normalize():f}" if percent else "",
+        off=Amount(off, coupon["currency"]) if off else None,
+        duration=coupon["duration"],
+        months=coupon.get("duration_in_months") or 0,
+    )
+
+
 def is_ours(settings: Settings, raw: Raw) -> bool:
     """Whether an object is of this site: it says so, or its product does."""
     said = (raw.get("metadata") or {}).get("site")

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from connector.clock import SECOND
 from connector.errors import Misconfigured, NotFound, PaymentsUnavailable, Refused
 from connector.membership import billing
-from connector.membership.billing import Checkout, Dispute, Every, Preview, Raw, Refund
+from connector.membership.billing import (
+    Checkout,
+    Dispute,
+    Every,
+    Preview,
+    Promotion,
+    Raw,
+    Refund,
+)
 from connector.membership.money import Amount
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
@@ -275,6 +283,19 @@ def create_tip(
         email=email,
         urls=(success_url, cancel_url),
     )
+
+
+def promotion(client: Client, code: str) -> Promotion | None:
+    """What a promotion code is worth; None for one that is no longer good, or never was."""
+    asked: Any = {
+        "code": code,
+        "active": True,
+        "limit": 1,
+        "expand": ["data.promotion.coupon"],
+    }
+    with asking():
+        found = client.v1.promotion_codes.list(asked).data
+    return billing.promotion(plain(found[0])) if found else None
 
 
 def checkout(client: Client, settings: Settings, session_id: str) -> Checkout:
@@ -647,9 +668,8 @@ def _optional(client: Client, settings: Settings, promotion: str) -> dict[str, A
 
 def _promotion(client: Client, code: str) -> str:
     """The id of a promotion code that is still good; empty for any other."""
-    with asking():
-        found = client.v1.promotion_codes.list({"code": code, "active": True, "limit": 1})
-        return found.data[0].id if found.data else ""
+    found = promotion(client, code)
+    return found.id if found else ""
 
 
 def _price(client: Client, settings: Settings, choice: Choice) -> dict[str, Any]:
@@ -732,7 +752,7 @@ def _refuse_currency(one: billing.Subscription, choice: Choice) -> None:
 def _with_session(url: str) -> str:
     # Stripe puts the id in this place, which must not be encoded.
     mark = "&" if "?" in url else "?"
-    return f"{url}{mark}session_id={{CHECKOUT_SESSION_ID}}"
+    return f"{url}{mark}checkout={{CHECKOUT_SESSION_ID}}"
 
 
 # What can go wrong

@@ -12,6 +12,8 @@ from connector.membership.money import Amount
 from connector.membership.stripe_api import Choice
 from connector.settings import FREE, TIP, Prices, Settings, TierSettings
 
+# For how many months a gift is, where the tier has a price by the month.
+GIFTS = (1, 3, 6, 12)
 # A year of an amount of one's own costs as much more as it does for the supporter of the sample.
 YEAR = 10
 
@@ -28,6 +30,28 @@ class Offer:
     suggested: tuple[Amount, ...]
     least: Amount | None
     trial_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a tier costs as a gift of some months, paid once; no `amount` where one fills it in."""
+
+    tier: str
+    name: str
+    months: int
+    currency: str
+    amount: Amount | None
+    suggested: tuple[Amount, ...]
+    least: Amount | None
+
+
+def has_paid(settings: Settings) -> bool:
+    """Whether there is anything besides what is free."""
+    return any(one.key not in (FREE, TIP) for one in settings.tiers)
+
+
+def has_tip(settings: Settings) -> bool:
+    return any(one.key == TIP for one in settings.tiers)
 
 
 def offers(settings: Settings, tier: str) -> list[Offer]:
@@ -64,6 +88,35 @@ def choose(
                 trial_days=offer.trial_days,
             )
     raise Refused(f"{one.name} cannot be had that way. Please choose again.")
+
+
+def presents(settings: Settings, tier: str) -> list[Present]:
+    """Every way to give a tier away, its own currency first. Raises NotFound."""
+    return [
+        present
+        for offer in offers(settings, tier)
+        if tier != TIP
+        for present in _presents(settings, offer)
+    ]
+
+
+def choose_present(
+    settings: Settings, tier: str, *, months: str, currency: str = "", amount: str = ""
+) -> tuple[Choice, int]:
+    """What a buyer chose to give, checked, and for how many months. Raises as `choose` does."""
+    one = find(settings, tier)
+    wanted = currency.lower() or one.currency
+    for present in presents(settings, tier):
+        if (str(present.months), present.currency) == (months, wanted):
+            choice = Choice(
+                tier=tier,
+                every="year",  # a gift is paid once; the word is never used
+                amount=present.amount or _own_amount(present, amount, settings),
+                is_own=present.amount is None,
+                name=present.name,
+            )
+            return choice, present.months
+    raise Refused(f"{one.name} cannot be given that way. Please choose again.")
 
 
 def find(settings: Settings, tier: str) -> TierSettings:
@@ -110,7 +163,35 @@ def _offer(one: TierSettings, prices: Prices, every: Every) -> Offer | None:
     )
 
 
-def _own_amount(offer: Offer, text: str, settings: Settings) -> Amount:
+def _presents(settings: Settings, offer: Offer) -> list[Present]:
+    """An amount of one's own is for a month or a year; a price by the month for several, too."""
+    if offer.every == "year" or offer.amount is None:
+        spans = {12 if offer.every == "year" else 1: offer.amount}
+    else:
+        has_year = any(
+            (one.every, one.currency) == ("year", offer.currency)
+            for one in offers(settings, offer.tier)
+        )
+        spans = {
+            months: Amount(offer.amount.cents * months, offer.currency)
+            for months in GIFTS
+            if months < GIFTS[-1] or not has_year
+        }
+    return [
+        Present(
+            tier=offer.tier,
+            name=offer.name,
+            months=months,
+            currency=offer.currency,
+            amount=amount,
+            suggested=offer.suggested,
+            least=offer.least,
+        )
+        for months, amount in spans.items()
+    ]
+
+
+def _own_amount(offer: Offer | Present, text: str, settings: Settings) -> Amount:
     amount = money.read(text, offer.currency)
     if offer.least is not None and amount.cents < offer.least.cents:
         least = money.show(offer.least, settings.publication.language)

@@ -1,7 +1,7 @@
-"""A reader's own pages: subscribing, confirming, preferences, leaving.
+"""A reader's own pages: confirming, preferences, leaving.
 
-A mailed link only ever shows a page; what it changes, it changes on a post. Nothing here signs
-anybody in: the link is the proof.
+A mailed link only ever shows a page; what it changes, it changes on a post. The link is the proof:
+nobody has to be signed in.
 """
 
 from functools import partial
@@ -15,39 +15,16 @@ from connector import clock
 from connector.delivery import links
 from connector.delivery.links import Purpose
 from connector.errors import ExpiredLink, NotFound
+from connector.membership import own_data
 from connector.publishing import store as issues
 from connector.readers import preferences, signup
 from connector.readers.subscriber import Subscriber
-from connector.web import forms
+from connector.web import changing, forms, joining
 from connector.web.forms import NameForm, PauseForm, SubscribeForm
+from connector.web.plan import plan_of
 from connector.web.site import PUBLIC, client_of, page, see, site_of
 
 SAVED = ("name", "paused", "resumed", "back")
-
-
-# Subscribing
-
-
-def subscribe(request: Request) -> Response:
-    """Anyone: the form, on a page of its own."""
-    return page(request, "pages/subscribe.html", headers=PUBLIC, form=SubscribeForm())
-
-
-async def ask_to_subscribe(request: Request) -> Response:
-    """Anyone: ask to be put on the list. The answer never says who is already on it."""
-    form = SubscribeForm.parse(
-        await forms.read(request), referrer=request.headers.get("referer", "")
-    )
-    if form.errors:
-        return page(request, "pages/subscribe.html", status_code=422, form=form)
-    if not form.is_trapped:
-        await run_in_threadpool(_ask, request, form.email, form.name, form.page)
-    return see("/subscribe/sent")
-
-
-def sent(request: Request) -> Response:
-    """Anyone who just asked: what to do next."""
-    return page(request, "pages/sent.html", headers=PUBLIC)
 
 
 # Confirming
@@ -58,21 +35,33 @@ def confirmation(request: Request) -> Response:
     # Mail scanners open every link, so GET only shows the button.
     site, token = site_of(request), request.path_params["token"]
     subscriber = signup.read_confirmation(site.db, site.settings, token, clock.now())
-    return page(request, "pages/confirm.html", subscriber=subscriber, token=token)
+    return page(
+        request,
+        "pages/confirm.html",
+        subscriber=subscriber,
+        token=token,
+        carried=joining.carried(request),
+        chosen=joining.chosen(request),
+        is_gift="gift" in request.query_params,
+    )
 
 
 async def confirm(request: Request) -> Response:
-    """Whoever holds the link from a confirmation letter: put them on the list."""
+    """Whoever holds the link from a confirmation letter: put them on the list.
+
+    Who chose something before is signed in and goes on with it.
+    """
     site, token = site_of(request), request.path_params["token"]
     confirmed = partial(signup.confirm, site.db, site.settings, site.environment, token)
-    await run_in_threadpool(confirmed, **_where(request))
-    return see("/welcome")
+    subscriber = await run_in_threadpool(confirmed, **_where(request))
+    return await joining.go_on(request, subscriber)
 
 
 async def resend(request: Request) -> Response:
     """Whoever holds an old confirmation link: send a new one to the same address."""
     subscriber = await run_in_threadpool(_whoever_asked, request)
-    await run_in_threadpool(_ask, request, subscriber.email, "", "/confirm")
+    form = SubscribeForm(email=subscriber.email, page="/confirm")
+    await run_in_threadpool(joining.ask, request, form, joining.carried(request).lstrip("?"))
     return see("/subscribe/sent")
 
 
@@ -103,7 +92,7 @@ def leaving(request: Request) -> Response:
 
 async def unsubscribe(request: Request) -> Response:
     """Whoever holds the link, or their mail program (RFC 8058): stop the letters at once."""
-    return _left(request, await run_in_threadpool(_unsubscribe, request, "unsubscribe"))
+    return await run_in_threadpool(_unsubscribe_at_once, request)
 
 
 async def undo(request: Request) -> Response:
@@ -112,7 +101,19 @@ async def undo(request: Request) -> Response:
     return page(request, "pages/resubscribed.html", subscriber=subscriber)
 
 
+async def settle_plan(request: Request) -> Response:
+    """Whoever holds the link and left the list: end what they pay for, or pay on unread."""
+    sent = await forms.read(request)
+    return await run_in_threadpool(_settle_plan, request, forms.text(sent, "plan"), "unsubscribe")
+
+
 # Preferences
+
+
+async def settle_own_plan(request: Request) -> Response:
+    """The same from somebody's own page."""
+    sent = await forms.read(request)
+    return await run_in_threadpool(_settle_plan, request, forms.text(sent, "plan"), "preferences")
 
 
 def overview(request: Request) -> Response:
@@ -125,7 +126,8 @@ async def rename(request: Request) -> Response:
     form = NameForm.parse(await forms.read(request))
     if form.errors:
         subscriber = await run_in_threadpool(_reader, request)
-        return _preferences(request, subscriber, form=form, status_code=422)
+        again = partial(_preferences, request, subscriber, form=form, status_code=422)
+        return await run_in_threadpool(again)
     await run_in_threadpool(
         preferences.rename, site_of(request).db, _recipient(request), name=form.name
     )
@@ -138,7 +140,8 @@ async def pause(request: Request) -> Response:
     form = PauseForm.parse(await forms.read(request))
     if form.errors:
         subscriber = await run_in_threadpool(_reader, request)
-        return _preferences(request, subscriber, pause=form, status_code=422)
+        again = partial(_preferences, request, subscriber, pause=form, status_code=422)
+        return await run_in_threadpool(again)
     now = clock.now()
     until = preferences.in_months(form.months, now=now, zone=site.settings.publication.zone)
     await run_in_threadpool(preferences.pause, site.db, _recipient(request), until=until, now=now)
@@ -171,7 +174,8 @@ async def come_back(request: Request) -> Response:
 
 def download(request: Request) -> Response:
     """Whoever holds the link: everything that is kept about them, as JSON."""
-    everything = preferences.export(site_of(request).db, _recipient(request))
+    site = site_of(request)
+    everything = own_data.export(site.db, site.settings, _recipient(request))
     return JSONResponse(
         everything, headers={"Content-Disposition": 'attachment; filename="my-data.json"'}
     )
@@ -179,16 +183,15 @@ def download(request: Request) -> Response:
 
 def erasing(request: Request) -> Response:
     """Whoever holds the link: whether they are sure."""
-    _reader(request)
-    return page(request, "pages/erase.html", token=request.path_params["token"])
+    view = plan_of(request, _reader(request))
+    return page(request, "pages/erase.html", token=request.path_params["token"], plan=view)
 
 
 async def erase(request: Request) -> Response:
-    """Whoever holds the link: forget everything about them."""
-    site = site_of(request)
-    await run_in_threadpool(
-        preferences.erase, site.db, site.settings, _recipient(request), clock.now()
-    )
+    """Whoever holds the link: end what they pay for, and forget everything about them."""
+    site, recipient = site_of(request), _recipient(request)
+    erased = partial(own_data.erase, site.db, site.settings, site.payments, recipient)
+    await run_in_threadpool(erased, now=clock.now())
     return see("/goodbye")
 
 
@@ -226,20 +229,6 @@ def _whoever_asked(request: Request) -> Subscriber:
         return find(expired.signed_at)
 
 
-def _ask(request: Request, email: str, name: str, page: str) -> None:
-    site = site_of(request)
-    signup.subscribe(
-        site.db,
-        site.settings,
-        site.environment,
-        email=email,
-        name=name,
-        page=page,
-        client=client_of(request),
-        now=clock.now(),
-    )
-
-
 def _unsubscribe(request: Request, purpose: Purpose) -> Subscriber | None:
     site, recipient = site_of(request), _recipient(request, purpose)
     return preferences.unsubscribe(
@@ -259,12 +248,26 @@ def _where(request: Request, purpose: str = "confirm") -> dict[str, Any]:
     return {"page": f"/{purpose}", "client": client_of(request), "now": clock.now()}
 
 
+def _unsubscribe_at_once(request: Request) -> Response:
+    return _left(request, _unsubscribe(request, "unsubscribe"))
+
+
+def _settle_plan(request: Request, what: str, purpose: Purpose) -> Response:
+    site, token = site_of(request), request.path_params["token"]
+    subscriber = preferences.find(site.db, _recipient(request, purpose))
+    told = changing.settle_unread(request, subscriber, what)
+    return see(f"/{purpose}/{token}?plan={told}" if told else f"/{purpose}/{token}")
+
+
 def _left(request: Request, subscriber: Subscriber | None) -> Response:
+    token = request.path_params["token"]
     return page(
         request,
         "pages/unsubscribed.html",
         subscriber=subscriber,
-        token=request.path_params["token"],
+        token=token,
+        path=f"/unsubscribe/{token}",
+        plan=plan_of(request, subscriber) if subscriber else None,
     )
 
 
@@ -284,6 +287,7 @@ def _preferences(
         subscriber=subscriber,
         token=request.path_params["token"],
         is_paused=subscriber.is_paused(clock.now()),
+        plan=plan_of(request, subscriber),
         form=form or NameForm(subscriber.name),
         pause=pause or PauseForm(),
         saved=saved if saved in SAVED else None,

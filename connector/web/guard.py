@@ -25,6 +25,8 @@ HOOKS = "/hooks/"
 # SendGrid reports up to 768 kB at once.
 LARGEST_REPORT = 1024 * 1024
 UNINDEXED = (*TOKENS, "/signin", "/account", "/tray")
+# Stripe's own pages: browsers ask form-action about where a post leads on to, too.
+PAYING = "https://checkout.stripe.com https://billing.stripe.com https://invoice.stripe.com"
 CONTENT = {
     "default-src": "'none'",
     "img-src": "'self' https: data:",
@@ -33,7 +35,7 @@ CONTENT = {
     "style-src": "'self'",
     "script-src": "'self'",
     "frame-src": "'self'",
-    "form-action": "'self'",
+    "form-action": f"'self' {PAYING}",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }

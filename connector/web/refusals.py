@@ -26,7 +26,7 @@ from connector.errors import (
     TooManyRequests,
     Unavailable,
 )
-from connector.web import guard, session
+from connector.web import guard, joining, session
 from connector.web.site import page, site_of
 
 logger = logging.getLogger(__name__)
@@ -128,6 +128,7 @@ def _expired(request: Request, error: ExpiredLink) -> Response:
         "pages/expired.html",
         status_code=410,
         token=request.path_params["token"],
+        carried=joining.carried(request),
         signed_at=error.signed_at,
     )
 

@@ -1,0 +1,350 @@
+"""Joining: what one can choose, the way to the checkout, and the thanks when it is done.
+
+A checkout is made by a post alone, for somebody whose address is proved; nothing of a payment is
+believed before Stripe says so.
+"""
+
+import re
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connector import clock
+from connector.errors import NotFound, PaymentsUnavailable
+from connector.membership import gifts, money, plan, projection, stripe_api, tiers
+from connector.membership.billing import Checkout, Subscription
+from connector.publishing import store as issues
+from connector.readers import signup
+from connector.readers.subscriber import Subscriber
+from connector.settings import FREE, Settings
+from connector.web import choosing, forms, session
+from connector.web.choosing import ChoiceForm
+from connector.web.forms import SubscribeForm
+from connector.web.plan import plan_of
+from connector.web.site import PUBLIC, Site, client_of, page, see, site_of
+
+SESSION = re.compile(r"cs_\w{1,200}", re.ASCII)
+AWAY = (
+    "Payments are away for a moment. Nothing was charged, and nothing is lost: "
+    "the letters come all the same."
+)
+
+
+# Choosing
+
+
+def subscribe(request: Request) -> Response:
+    """Anyone: what there is, free first, on a page of its own."""
+    return _choosing(request, headers=PUBLIC)
+
+
+async def ask_to_subscribe(request: Request) -> Response:
+    """Anyone: ask to be put on the list, with what they chose; the answer never says who is on it.
+
+    Who is signed in goes on to the checkout at once.
+    """
+    sent = await forms.read(request)
+    reader = await run_in_threadpool(session.reader, request)
+    choice = choosing.read(sent, site_of(request).settings)
+    form = SubscribeForm.parse(sent, referrer=request.headers.get("referer", ""))
+    if reader is not None and not form.email and not choice.errors:
+        return await onward(request, reader, choice) if choice.choice else see("/account")
+    if choice.errors or form.errors:
+        return await run_in_threadpool(_again, request, form, choice)
+    if not form.is_trapped:
+        query = _query(forms.text(sent, "gift"), choice)
+        await run_in_threadpool(ask, request, form, query)
+    return see("/subscribe/sent")
+
+
+def sent(request: Request) -> Response:
+    """Anyone who just asked: what to do next."""
+    return page(
+        request,
+        "pages/sent.html",
+        headers=PUBLIC,
+        has_paid=tiers.has_paid(site_of(request).settings),
+    )
+
+
+def offer(request: Request) -> Response:
+    """Anyone with the link of an offer: what it is, and the same form with the offer in it."""
+    site, code = site_of(request), request.path_params["name"]
+    told, is_away = "", False
+    try:
+        told = _told_of_offer(site, code)
+    except PaymentsUnavailable:
+        is_away = True
+    return _choosing(
+        request,
+        "pages/offer.html",
+        choice=ChoiceForm(offer=code),
+        told=told,
+        is_away=is_away,
+        status_code=503 if is_away else 200,
+    )
+
+
+# Going to the checkout
+
+
+def join(request: Request) -> Response:
+    """Who is signed in: what they chose, once more, and the button that leads to the payment."""
+    reader = session.require(request)
+    site = site_of(request)
+    if _has_plan(request, reader):
+        return see("/account")
+    choice = choosing.wished(request.query_params.get("join", ""), site.settings)
+    if choice.choice is None:
+        return _choosing(request, choice=choice, status_code=422 if choice.errors else 200)
+    return _chosen(request, choice, is_back="back" in request.query_params)
+
+
+async def go(request: Request) -> Response:
+    """Who is signed in: on to the checkout. Who pays already is shown their plan."""
+    choice = choosing.read(await forms.read(request), site_of(request).settings)
+    reader = await run_in_threadpool(session.reader, request)
+    if reader is None:
+        return see(f"/signin?next={quote(_path(choice), safe='/')}")
+    if choice.errors:
+        return await run_in_threadpool(_again, request, SubscribeForm(), choice)
+    return await onward(request, reader, choice) if choice.choice else see("/account")
+
+
+async def onward(request: Request, reader: Subscriber, choice: ChoiceForm) -> Response:
+    """From a choice to the checkout; when payments are away, to a page that says so kindly."""
+    try:
+        return see(await run_in_threadpool(_begin, request, reader, choice))
+    except PaymentsUnavailable:
+        return _chosen(request, choice, problem=AWAY, status_code=503)
+
+
+async def go_on(request: Request, reader: Subscriber) -> Response:
+    """From a confirmed address, signed in, to what was chosen before; else to the welcome."""
+    response = await _onward(request, reader) or see("/welcome")
+    await run_in_threadpool(session.begin, response, request, reader)
+    return response
+
+
+async def _onward(request: Request, reader: Subscriber) -> Response | None:
+    if code := request.query_params.get("gift"):
+        return see(f"/gift/{gifts.read_code(code)}")
+    choice = _wished(request)
+    return await onward(request, reader, choice) if choice.choice else None
+
+
+def chosen(request: Request) -> str:
+    """In words, the membership that the link of a letter goes on to."""
+    settings = site_of(request).settings
+    choice = _wished(request).choice
+    return f"{choice.name}, {choosing.told(settings, choice)}" if choice else ""
+
+
+def carried(request: Request) -> str:
+    """The query that the link of a letter carried, for the next one; only what is ours."""
+    query = _query(request.query_params.get("gift", ""), _wished(request))
+    return f"?{query}" if query else ""
+
+
+def _wished(request: Request) -> ChoiceForm:
+    return choosing.wished(request.query_params.get("join", ""), site_of(request).settings)
+
+
+# Thanks
+
+
+def thanks(request: Request) -> Response:
+    """Whoever comes back from the checkout: what became of it, as Stripe says this moment.
+
+    Only who paid sees what was paid, and a reload shows the same.
+    """
+    site, key = site_of(request), request.query_params.get("checkout", "")
+    if not SESSION.fullmatch(key):
+        raise NotFound("There is no such payment here.")
+    try:
+        found = projection.project_checkout(
+            site.db, site.settings, site.payments(), key, now=site.payments.now()
+        )
+    except PaymentsUnavailable:
+        return page(request, "pages/thanks.html", status_code=503, state="away", mine=False)
+    reader = session.reader(request)
+    mine = found.subscriber_id is None or (reader is not None and reader.id == found.subscriber_id)
+    with site.db.read() as connection:
+        latest = issues.latest(connection, clock.now())
+    return page(
+        request,
+        "pages/thanks.html",
+        state=_state(found),
+        kind=found.kind,
+        mine=mine,
+        reader=reader if mine else None,
+        latest=latest,
+        **(_paid(site, found) if mine else {}),
+    )
+
+
+def _told_of_offer(site: Site, code: str) -> str:
+    """An offer in words, as Stripe has it now; nothing for one that is over or never was."""
+    found = stripe_api.promotion(site.payments(), code)
+    return choosing.told_of_offer(site.settings, found) if found else ""
+
+
+# What they share
+
+
+def ask(request: Request, form: SubscribeForm, onward: str) -> None:
+    """Write to an address, with the way on in the letter."""
+    site = site_of(request)
+    signup.subscribe(
+        site.db,
+        site.settings,
+        site.environment,
+        email=form.email,
+        name=form.name,
+        page=form.page,
+        client=client_of(request),
+        now=clock.now(),
+        onward=onward,
+    )
+
+
+def local(site: Site, url: str) -> str:
+    """A page of our own without its host, so that it opens where the reader is."""
+    return url.removeprefix(home(site)) if url.startswith(f"{home(site)}/") else url
+
+
+def home(site: Site) -> str:
+    return site.settings.publication.url.rstrip("/")
+
+
+def _begin(request: Request, reader: Subscriber, choice: ChoiceForm) -> str:
+    """Where they pay; where they see their plan when they pay already."""
+    site = site_of(request)
+    if choice.choice is None:
+        return "/subscribe"
+    if _has_plan(request, reader):
+        return "/account"
+    checkout = plan.begin(
+        site.db,
+        site.settings,
+        site.payments(),
+        reader,
+        choice.choice,
+        success_url=f"{home(site)}/join/thanks",
+        cancel_url=f"{home(site)}{_path(choice)}&back=1",
+        now=site.payments.now(),
+        promotion=choice.offer,
+    )
+    return local(site, checkout.url)
+
+
+def _has_plan(request: Request, reader: Subscriber) -> bool:
+    """Whether they pay, or have one that pauses or waits for a payment: it is theirs to go on."""
+    return plan_of(request, reader).state != "none"
+
+
+def _path(choice: ChoiceForm) -> str:
+    query = _query("", choice)
+    return f"/join?{query}" if query else "/join"
+
+
+def _query(gift: str, choice: ChoiceForm) -> str:
+    if gift:
+        return urlencode({"gift": gifts.read_code(gift)})
+    return urlencode({"join": str(choice.wish)}) if choice.wish else ""
+
+
+def _choosing(
+    request: Request,
+    template: str = "pages/subscribe.html",
+    *,
+    form: SubscribeForm | None = None,
+    choice: ChoiceForm | None = None,
+    **more: Any,
+) -> Response:
+    settings = site_of(request).settings
+    currency = request.path_params.get("currency", "")
+    known = choosing.currencies(settings)
+    if currency and currency not in known:
+        raise NotFound("There is nothing to be had in this currency.")
+    picked = choice.picked.split("-") if choice else []
+    if not currency and len(picked) > 2 and picked[2] in known:  # noqa: PLR2004 - its third part
+        currency = picked[2]
+    return page(
+        request,
+        template,
+        form=form or SubscribeForm(),
+        choice=choice or ChoiceForm(),
+        reader=session.reader(request),
+        shelves=choosing.shelves(settings, currency),
+        currency=currency or (known[0] if known else ""),
+        currencies=known,
+        free=tiers.find(settings, FREE),
+        has_tip=tiers.has_tip(settings),
+        **more,
+    )
+
+
+def _again(request: Request, form: SubscribeForm, choice: ChoiceForm) -> Response:
+    return _choosing(request, form=form, choice=choice, status_code=422)
+
+
+def _chosen(
+    request: Request,
+    choice: ChoiceForm,
+    *,
+    is_back: bool = False,
+    problem: str = "",
+    status_code: int = 200,
+) -> Response:
+    settings = site_of(request).settings
+    return page(
+        request,
+        "pages/join.html",
+        status_code=status_code,
+        choice=choice,
+        chosen=choice.choice,
+        told=choosing.told(settings, choice.choice) if choice.choice else "",
+        is_back=is_back,
+        problem=problem,
+    )
+
+
+def _state(found: Checkout) -> str:
+    """`paid`, `coming` for what a bank has yet to send, `open`, or `expired`."""
+    if found.status == "complete":
+        return "paid" if found.is_paid else "coming"
+    return "expired" if found.status == "expired" else "open"
+
+
+def _paid(site: Site, found: Checkout) -> dict[str, Any]:
+    """What whoever paid may see of it."""
+    now_is = _subscription(site, found)
+    settings = site.settings
+    return {
+        "tier": _name(settings, found.tier),
+        "amount": money.show(found.amount, settings.publication.language),
+        "way_back": local(site, found.url) if found.status == "open" else "",
+        "plan": now_is,
+        "every": choosing.A[now_is.every] if now_is else "",
+        "price": money.show(now_is.amount, settings.publication.language) if now_is else "",
+        "is_second": bool(found.subscription_id) and now_is is None,
+        "gift": gifts.bought(site.db, found) if found.kind == "gift" else None,
+        "months": choosing.for_months(found.months),
+    }
+
+
+def _subscription(site: Site, found: Checkout) -> Subscription | None:
+    """The membership that a visit began, if it is the one that counts."""
+    if found.subscriber_id is None or not found.subscription_id:
+        return None
+    known = plan.current(site.db, site.settings, found.subscriber_id)
+    return known if known is not None and known.id == found.subscription_id else None
+
+
+def _name(settings: Settings, tier: str) -> str:
+    """What a tier is called; nothing for one that is not offered any more."""
+    return next((one.name for one in settings.tiers if one.key == tier), "")
