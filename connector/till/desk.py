@@ -270,6 +270,45 @@ def advance(db: Database, settings: Settings, seconds: int, *, now: int) -> int:
     return turning.turn(db, settings, seconds, now=now)
 
 
+def next_due(db: Database, *, by: int) -> int | None:
+    """The Till's time at which something falls due, if anything does by then; in milliseconds."""
+    with db.read() as connection:
+        row = store.next_due(connection, now=by)
+        return row.due_at if row else None
+
+
+def paid_by(db: Database, settings: Settings, word: str, *, now: int) -> Body:
+    """The charge that a word means: the id of a payment, or whose newest one; raises NotFound."""
+    with _asking(db, settings, now) as drawer:
+        if drawer.look(word) is not None:
+            return _charge_of(drawer, word).body
+        for charge in reversed(drawer.all("charge")):
+            if charge.body["paid"] and _is_of(drawer, charge.body, word):
+                return charge.body
+    raise NotFound(f"Nothing was paid at the Till by “{word}”. Who paid: connector till show")
+
+
+def customer_with(db: Database, settings: Settings, address: str, *, now: int) -> str:
+    """The id of whoever has this address at the Till; raises NotFound."""
+    with turning.opened(db, settings, now=now) as drawer:
+        for one in reversed(drawer.all("customer")):
+            if (one.body.get("email") or "").lower() == address.lower():
+                return one.key
+    raise NotFound(f"“{address}” never came to the Till. Who did: connector till show")
+
+
+def open_dispute(db: Database, settings: Settings, *, now: int) -> str:
+    """The one dispute the bank has to decide; raises Refused when there is none, or several."""
+    with turning.opened(db, settings, now=now) as drawer:
+        found = [one for one in drawer.all("dispute") if one.body["status"] == "needs_response"]
+    if len(found) == 1:
+        return found[0].key
+    if not found:
+        raise Refused("No dispute is open. Begin one with: connector till dispute ADDRESS")
+    names = ", ".join(one.key for one in found)
+    raise Refused(f"Several disputes are open; say which: {names}.")
+
+
 def refund(
     db: Database, settings: Settings, paid: str, *, amount: int | None = None, now: int
 ) -> Body:
@@ -350,6 +389,12 @@ def _not_paid(drawer: Drawer, key: str, refusal: Refusal) -> Outcome:
     if refusal.kind == "card_error":
         return Outcome("declined", drawer.url(key), str(refusal))
     raise Refused(str(refusal)) from None
+
+
+def _is_of(drawer: Drawer, charge: Body, address: str) -> bool:
+    payer = drawer.look(charge["customer"]) if charge["customer"] else None
+    known = {charge["billing_details"]["email"], payer.body.get("email") if payer else None}
+    return address.lower() in {one.lower() for one in known if one}
 
 
 def _invoice_of(drawer: Drawer, intent: str) -> str:

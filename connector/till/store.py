@@ -129,6 +129,17 @@ def events(connection: Connection, *, since: int) -> list[Event]:
     return connection.all(f"{EVENT} WHERE at >= :since ORDER BY id DESC", into=Event, since=since)
 
 
+def last_event(connection: Connection) -> int:
+    """The number of the newest event; 0 when there is none."""
+    found: int | None = connection.value("SELECT max(id) FROM till_events")
+    return found or 0
+
+
+def events_after(connection: Connection, number: int) -> list[Event]:
+    """Every event that came after another, oldest first."""
+    return connection.all(f"{EVENT} WHERE id > :number ORDER BY id", into=Event, number=number)
+
+
 def waiting(connection: Connection) -> list[Event]:
     """Events nobody has taken yet, oldest first."""
     return connection.all(f"{EVENT} WHERE state = 'waiting' ORDER BY id", into=Event)
