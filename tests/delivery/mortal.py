@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from connector import database, settings
+from connector.database import opening
 from connector.delivery import worker
 from connector.settings import Settings
 
@@ -47,9 +48,9 @@ class Nursery:
 
 
 @contextlib.contextmanager
-def nursery(root: Path) -> Iterator[Nursery]:
-    """Senders of the publication in `root`; those that live at the end are killed."""
-    command = [sys.executable, "-m", __name__, str(root)]
+def nursery(root: Path, url: str) -> Iterator[Nursery]:
+    """Senders of the publication in `root` and its database; those that live at the end are killed."""
+    command = [sys.executable, "-m", __name__, str(root), url]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -60,7 +61,8 @@ def nursery(root: Path) -> Iterator[Nursery]:
 
 
 def _obey(ours: Settings) -> None:
-    """Follow the orders on our standard input until it ends."""
+    """Follow the orders on our standard input until it ends; no line to a database is ours."""
+    opening.engine(ours.database).close()  # what a sender has to load is loaded
     alive: set[int] = set()
     while order := sys.stdin.readline().split():
         if order[0] == "start":
@@ -92,4 +94,8 @@ def _live(ours: Settings) -> NoReturn:
 
 
 if __name__ == "__main__":
-    _obey(settings.load(Path(sys.argv[1]), {"CONNECTOR_SECRET": SECRET}))
+    _obey(
+        settings.load(
+            Path(sys.argv[1]), {"CONNECTOR_SECRET": SECRET, "CONNECTOR_DATABASE": sys.argv[2]}
+        )
+    )

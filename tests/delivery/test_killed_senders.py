@@ -28,7 +28,6 @@ IN_DOUBT = "SELECT count(*) FROM deliveries WHERE state IN ('sending', 'uncertai
 UNCERTAIN = "SELECT count(*) FROM deliveries WHERE state = 'uncertain'"
 
 
-@pytest.mark.only("sqlite")
 @pytest.mark.parametrize("senders", [1, 3])
 def test_two_hundred_kills_cost_a_few_doubts_each_and_nothing_else(
     db: Database, root: Path, senders: int
@@ -40,7 +39,7 @@ def test_two_hundred_kills_cost_a_few_doubts_each_and_nothing_else(
 
     with FakeRelay().in_thread() as relay:
         sender.relayed(root, relay, lease=1, connections=CONNECTIONS)
-        with mortal.nursery(root) as nursery:
+        with mortal.nursery(root, db.url) as nursery:
             alive: list[int] = []
             for kill in range(1, KILLS + 1):
                 while ask(db, FREE, now=clock.now()) <= senders:
