@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connector.database import Database
 from connector.errors import NotFound, Refused
-from connector.membership import billing, projection, store, stripe_api
+from connector.membership import billing, notes, projection, store, stripe_api
 from connector.membership.billing import Checkout, Payment, Preview, Refund, Subscription
 from connector.membership.stripe_api import Choice, Client
 from connector.readers.subscriber import Subscriber
@@ -166,6 +166,17 @@ def go_on(
         raise NotFound("There is no membership that pauses.")
     stripe_api.resume(client, paused.id)
     return _again(db, settings, client, paused, now=now)
+
+
+def go_on_unread(db: Database, settings: Settings, subscriber: Subscriber, *, now: int) -> None:
+    """They get no letters, and pay on knowing that: no letter has to tell them."""
+    one = current(db, settings, subscriber.id)
+    if one is None or subscriber.unsubscribed_at is None:
+        return
+    with db.write() as tx:
+        notes.know_still_paying(
+            tx, one.id, subscriber_id=subscriber.id, since=subscriber.unsubscribed_at, now=now
+        )
 
 
 def end(

@@ -279,6 +279,15 @@ def end(request: Request, subscriber: Subscriber, *, reason: str = "") -> str:
     return ""
 
 
+def settle_unread(request: Request, subscriber: Subscriber, what: str) -> str:
+    """What becomes of the plan of somebody who wants no letters: `end` it, or `keep` paying."""
+    if what == "keep":
+        site = site_of(request)
+        plan.go_on_unread(site.db, site.settings, subscriber, now=site.payments.now())
+        return "kept"
+    return end(request, subscriber) if what == "end" else ""
+
+
 def stay(request: Request) -> Response:
     """A member who is leaving: take it back."""
     return _act(request, "stayed", plan.stay, "leaving")
