@@ -15,7 +15,7 @@ from connector.errors import ConnectorError
 
 if TYPE_CHECKING:
     from connector.membership.gift import Gift
-    from connector.membership.promotions import Lasting, Promotion
+    from connector.membership.promotions import Offering
     from connector.settings import Settings
 
 Takers: TypeAlias = dict[int | None, str]
@@ -218,7 +218,8 @@ def make_offer(
     For a trial without payment, set a tier's `trial_days` instead.
     """
     from connector.membership import money, promotions
-    from connector.membership.promotions import Promotion
+    from connector.membership.billing import Promotion
+    from connector.membership.promotions import Offering
     from connector.till import opening
 
     if (percent is None) == (not amount):
@@ -228,19 +229,13 @@ def make_offer(
     if currency and not amount:
         raise click.UsageError("A currency goes with --amount.")
     settings = settings_here()
-    lasting: Lasting = "forever" if for_good else "repeating" if months else "once"
+    duration = "forever" if for_good else "repeating" if months else "once"
+    off = money.read(amount, currency.lower() or _currency(settings)) if amount else None
+    terms = Promotion("", code, str(percent or ""), off, duration, months or 0)
     with opened(settings) as db:
         now = opening.now(settings, db)
-        wanted = Promotion(
-            code=code,
-            percent=str(percent or ""),
-            amount=money.read(amount, currency.lower() or _currency(settings)) if amount else None,
-            lasting=lasting,
-            months=months or 0,
-            until=clock.parse(when, now=now, zone=settings.publication.zone) if when else None,
-            times=times,
-            tiers=keys,
-        )
+        until = clock.parse(when, now=now, zone=settings.publication.zone) if when else None
+        wanted = Offering(terms, until=until, times=times, tiers=keys)
         with paying(settings, db) as client:
             made = promotions.make(client, settings, wanted, now=now)
     click.echo(f"{made.code}: {_worth(made, settings)}, {_until(made, settings)}.")
@@ -271,38 +266,40 @@ def _currency(settings: "Settings") -> str:
     raise ConnectorError("There is no paid tier in connector.toml, so nothing can be taken off.")
 
 
-def _worth(one: "Promotion", settings: "Settings") -> str:
+def _worth(one: "Offering", settings: "Settings") -> str:
     from connector.membership import money
 
-    language = settings.publication.language
-    off = money.show(one.amount, language) if one.amount else f"{one.percent} %"
+    terms = one.terms
+    off = (
+        money.show(terms.off, settings.publication.language) if terms.off else f"{terms.percent} %"
+    )
     lasting = {
         "once": "the first payment",
-        "repeating": f"{console.counted(one.months, 'month')}",
+        "repeating": console.counted(terms.months, "month"),
         "forever": "every payment",
-    }[one.lasting]
+    }[terms.duration]
     of = f", {' and '.join(one.tiers)} only" if one.tiers else ""
     return f"{off} off {lasting}{of}"
 
 
-def _until(one: "Promotion", settings: "Settings") -> str:
+def _until(one: "Offering", settings: "Settings") -> str:
     if not one.is_active:
         return "ended"
     return f"until {console.day(one.until, settings.publication.zone)}" if one.until else "for good"
 
 
-def _plain_offer(one: "Promotion", settings: "Settings") -> dict[str, object]:
+def _plain_offer(one: "Offering", settings: "Settings") -> dict[str, object]:
     from connector.membership import money, promotions
 
     zone = settings.publication.zone
     return {
         "code": one.code,
         "link": promotions.link(settings, one),
-        "percent": one.percent,
-        "amount": money.plain(one.amount) if one.amount else "",
-        "currency": one.amount.currency if one.amount else "",
-        "lasting": one.lasting,
-        "months": one.months,
+        "percent": one.terms.percent,
+        "amount": money.plain(one.terms.off) if one.terms.off else "",
+        "currency": one.terms.off.currency if one.terms.off else "",
+        "lasting": one.terms.duration,
+        "months": one.terms.months,
         "tiers": list(one.tiers),
         "until": f"{clock.moment(one.until, zone):%Y-%m-%d}" if one.until else "",
         "times": one.times,

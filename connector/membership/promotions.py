@@ -7,17 +7,15 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from connector.clock import SECOND, utc
 from connector.errors import ConnectorError, NotFound, Refused
-from connector.membership import stripe_account, stripe_api, tiers
-from connector.membership.billing import Raw
-from connector.membership.money import Amount
+from connector.membership import billing, stripe_account, stripe_api, tiers
+from connector.membership.billing import Promotion, Raw
 from connector.membership.stripe_api import Client
 from connector.settings import FREE, TIP, Settings
 
-Lasting = Literal["once", "repeating", "forever"]
 # What Stripe takes in a code; the length is ours, so that it can be typed.
 CODE = re.compile(r"[A-Za-z0-9-]{3,40}")
 # Stripe, “Create a promotion code”: not more than five years ahead.
@@ -25,26 +23,25 @@ FARTHEST = 5 * 365 * 24 * 3600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Promotion:
-    """A code and what it is worth: `percent` or `amount` off, for how long, until when, how often.
+class Offering:
+    """A promotion, until when and how often it can be had, and for which tiers; all when empty.
 
-    `used` is how often it was; `tiers` are those it is for, all when empty.
+    `used` is how often it was. What is yet to be made has terms without an id.
     """
 
-    code: str
-    percent: str
-    amount: Amount | None
-    lasting: Lasting
-    months: int
-    until: int | None
-    times: int | None
+    terms: Promotion
+    until: int | None = None
+    times: int | None = None
     tiers: tuple[str, ...] = ()
     used: int = 0
     is_active: bool = True
-    id: str = ""
+
+    @property
+    def code(self) -> str:
+        return self.terms.code
 
 
-def make(client: Client, settings: Settings, wanted: Promotion, *, now: int) -> Promotion:
+def make(client: Client, settings: Settings, wanted: Offering, *, now: int) -> Offering:
     """Make an offer. Raises Refused for a code that is taken or cannot be, NotFound for a tier.
 
     When it cannot be made whole, nothing of it stays.
@@ -65,15 +62,17 @@ def make(client: Client, settings: Settings, wanted: Promotion, *, now: int) -> 
         with contextlib.suppress(ConnectorError):
             stripe_account.delete_coupon(client, coupon)
         raise
-    return _read(made)
+    return _read(made) or wanted
 
 
-def listed(client: Client, settings: Settings) -> Iterator[Promotion]:
+def listed(client: Client, settings: Settings) -> Iterator[Offering]:
     """Every offer of this site, newest first, ended ones too."""
-    return map(_read, stripe_account.codes(client, settings))
+    for raw in stripe_account.codes(client, settings):
+        if (found := _read(raw)) is not None:
+            yield found
 
 
-def find(client: Client, settings: Settings, code: str) -> Promotion:
+def find(client: Client, settings: Settings, code: str) -> Offering:
     """The offer that runs under a code, however it is written. Raises NotFound."""
     for one in listed(client, settings):
         if one.is_active and one.code.lower() == code.strip().lower():
@@ -81,17 +80,17 @@ def find(client: Client, settings: Settings, code: str) -> Promotion:
     raise NotFound(f"No offer {code} runs. See: connector offers list")
 
 
-def end(client: Client, one: Promotion) -> None:
+def end(client: Client, one: Offering) -> None:
     """Nobody can use it any more; who did keeps what it gave."""
-    stripe_account.put_away_code(client, one.id)
+    stripe_account.put_away_code(client, one.terms.id)
 
 
-def link(settings: Settings, one: Promotion) -> str:
+def link(settings: Settings, one: Offering) -> str:
     """Where one joins with it."""
     return f"{settings.publication.url}/offer/{one.code}"
 
 
-def _check(settings: Settings, wanted: Promotion, *, now: int) -> None:
+def _check(settings: Settings, wanted: Offering, *, now: int) -> None:
     if not CODE.fullmatch(wanted.code):
         raise Refused(f"“{wanted.code}” cannot be a code. Use 3 to 40 letters, digits and dashes.")
     for key in wanted.tiers:
@@ -101,23 +100,24 @@ def _check(settings: Settings, wanted: Promotion, *, now: int) -> None:
         raise Refused(f"{utc(wanted.until)} cannot be its end: choose a day within five years.")
 
 
-def _coupon(settings: Settings, wanted: Promotion, products: list[str]) -> dict[str, Any]:
+def _coupon(settings: Settings, wanted: Offering, products: list[str]) -> dict[str, Any]:
+    terms = wanted.terms
     coupon: dict[str, Any] = {
-        "name": wanted.code,
-        "duration": wanted.lasting,
+        "name": terms.code,
+        "duration": terms.duration,
         "applies_to": {"products": products},
         "metadata": {"site": settings.site},
     }
-    if wanted.amount is not None:
-        coupon |= {"amount_off": wanted.amount.cents, "currency": wanted.amount.currency}
+    if terms.off is not None:
+        coupon |= {"amount_off": terms.off.cents, "currency": terms.off.currency}
     else:
-        coupon["percent_off"] = float(wanted.percent)
-    if wanted.lasting == "repeating":
-        coupon["duration_in_months"] = wanted.months
+        coupon["percent_off"] = float(terms.percent)
+    if terms.duration == "repeating":
+        coupon["duration_in_months"] = terms.months
     return coupon
 
 
-def _code(settings: Settings, wanted: Promotion, coupon: str) -> dict[str, Any]:
+def _code(settings: Settings, wanted: Offering, coupon: str) -> dict[str, Any]:
     code: dict[str, Any] = {
         "code": wanted.code,
         "promotion": {"type": "coupon", "coupon": coupon},
@@ -130,23 +130,18 @@ def _code(settings: Settings, wanted: Promotion, coupon: str) -> dict[str, Any]:
     return code
 
 
-def _read(raw: Raw) -> Promotion:
-    coupon = raw["promotion"]["coupon"]
-    terms = coupon if isinstance(coupon, dict) else {}
-    percent = terms.get("percent_off")
-    cents = terms.get("amount_off")
+def _read(raw: Raw) -> Offering | None:
+    """None for one whose discount is gone, so that it can be had no more."""
+    terms = billing.promotion(raw)
+    if terms is None:
+        return None
     until = raw.get("expires_at")
     said = (raw.get("metadata") or {}).get("tiers", "")
-    return Promotion(
-        id=raw["id"],
-        code=raw["code"],
-        percent=f"{percent:g}" if percent is not None else "",
-        amount=Amount(cents, terms["currency"]) if cents else None,
-        lasting=terms.get("duration", "once"),
-        months=terms.get("duration_in_months") or 0,
+    return Offering(
+        terms,
         until=until * SECOND if until else None,
         times=raw.get("max_redemptions"),
+        tiers=tuple(key for key in said.split(",") if key),
         used=raw["times_redeemed"],
         is_active=raw["active"],
-        tiers=tuple(key for key in said.split(",") if key),
     )

@@ -121,9 +121,12 @@ def _product(drawer: Drawer, entry: Entry, form: Form) -> bool:
 
 
 def _promotion_code(drawer: Drawer, entry: Entry, form: Form) -> bool:
-    coupon = form.get("coupon")
-    return same("active", "code", "customer")(drawer, entry, form) and (
-        not coupon or entry.body["promotion"]["coupon"] == coupon
+    coupon, code = form.get("coupon"), form.get("code", "")
+    return (
+        same("active", "customer")(drawer, entry, form)
+        # sdk: “promotion codes that have this case-insensitive code”
+        and (not code or entry.body["code"].lower() == code.lower())
+        and (not coupon or entry.body["promotion"]["coupon"] == coupon)
     )
 
 

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from connector import clock
 from connector.cli.main import main
 from connector.database import Database
 from connector.readers import signup
 from connector.settings import Settings
+from connector.till import opening
 from tests.cli.terminal import SECRET, Said
+from tests.conftest import People
+from tests.membership.conftest import Life
 
 Connector = Callable[..., Said]
 READERS = ("ada", "bea", "cas")
@@ -85,3 +89,10 @@ def readers(db: Database, configured: Settings, now: int) -> tuple[str, ...]:
     for name in READERS:
         signup.add(db, configured, email=f"{name}@example.org", now=now)
     return tuple(f"{name}@example.org" for name in READERS)
+
+
+@pytest.fixture
+def life(db: Database, configured: Settings, people: People) -> Life:
+    """Ada at the Till, at the time that commands go by."""
+    client = opening.client(configured, db)
+    return Life(db, configured, client, people.ada, start=clock.now())

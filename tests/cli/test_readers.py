@@ -171,32 +171,3 @@ def test_somebody_is_erased_only_with_a_yes(
     assert said.out.startswith("Erased.")
     assert "ada@example.org" not in on_the_list(db)
     assert "asked to be forgotten" in connector("readers", "add", "ada@example.org").error
-
-
-def test_a_membership_is_given_extended_and_ended(
-    connector: Connector, db: Database, readers: tuple[str, ...]
-) -> None:
-    ada = readers[0]
-
-    assert connector("members", "comp", ada).out == f"{ada} is a member.\n"
-    assert "for good" in connector("members", "list").out
-    said = connector("members", "comp", ada, "--until", "2099-01-31")
-    assert said.out == f"{ada} is a member until 31 January 2099.\n"
-    assert "2099-01-31" in connector("members", "list").out
-    assert connector("members", "end", ada).code == 0
-    assert connector("members", "list").out == "0 members.\n"
-    assert ada in on_the_list(db)
-
-
-@pytest.mark.parametrize("until", ["2020-01-01", "soon"])
-def test_a_membership_needs_an_end_that_is_to_come(
-    connector: Connector, db: Database, readers: tuple[str, ...], until: str
-) -> None:
-    assert connector("members", "comp", readers[0], "--until", until).error
-    assert connector("members", "list").out == "0 members.\n"
-
-
-def test_a_membership_that_is_none_cannot_end(
-    connector: Connector, db: Database, readers: tuple[str, ...]
-) -> None:
-    assert "nothing to end" in connector("members", "end", readers[0]).error
