@@ -3,10 +3,12 @@
 Each asks Stripe, then writes what Stripe says now; nothing is believed to have worked before.
 """
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from connector.database import Database
-from connector.errors import NotFound, Refused
+from connector.errors import NotFound, PaymentsUnavailable, Refused
 from connector.membership import billing, notes, projection, store, stripe_api
 from connector.membership.billing import Checkout, Payment, Preview, Refund, Subscription
 from connector.membership.stripe_api import Choice, Client
@@ -205,6 +207,17 @@ def _running(db: Database, settings: Settings, client: Client, subscriber_id: in
             if billing.is_ours(settings, raw) and raw.get("ended_at") is None:
                 running[raw["id"]] = None
     return list(running)
+
+
+def follow_address(
+    db: Database, settings: Settings, payments: Callable[[], Client], subscriber: Subscriber
+) -> None:
+    """Receipts go where somebody reads now; while Stripe is away, the nightly sync sees to it."""
+    with db.read() as connection:
+        known = store.customer_of(connection, subscriber.id, mode=settings.stripe.mode)
+    if known is not None:
+        with contextlib.suppress(NotFound, PaymentsUnavailable):
+            stripe_api.set_customer_address(payments(), known, subscriber.email)
 
 
 def pay_back(

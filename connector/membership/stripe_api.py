@@ -329,8 +329,8 @@ def subscription(client: Client, subscription_id: str) -> Raw:
 
 
 def subscriptions(client: Client, *, customer_id: str = "") -> Iterator[Raw]:
-    """Every subscription of the account, or of one customer, whatever its state."""
-    asked: Any = {"status": "all", "limit": PAGE}
+    """Every subscription of the account, or of one customer, whatever its state; with who pays."""
+    asked: Any = {"status": "all", "limit": PAGE, "expand": ["data.customer"]}
     if customer_id:
         asked["customer"] = customer_id
     with asking():

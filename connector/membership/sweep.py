@@ -10,7 +10,7 @@ from connector.clock import DAY
 from connector.database import Database
 from connector.errors import NotFound
 from connector.membership import billing, duplicates, gifts, projection, store, stripe_api, webhooks
-from connector.membership.billing import Subscription
+from connector.membership.billing import Raw, Subscription
 from connector.membership.stripe_api import Client
 from connector.readers import store as readers
 from connector.settings import Settings
@@ -85,7 +85,7 @@ def sync(
     """
     found = _Found()
     _settle_modes(db, settings)
-    there = [raw["id"] for raw in stripe_api.subscriptions(client)]
+    there = {raw["id"]: _customer(raw) for raw in stripe_api.subscriptions(client)}
     for number, subscription_id in enumerate(there):
         if tell:
             tell(number, len(there))
@@ -100,6 +100,7 @@ def sync(
         if visit.kind != "membership":
             projection.project_checkout(db, settings, client, visit.id, now=now)
     _money_back(db, settings, client, since=now - back, now=now)
+    _follow_addresses(db, client, {one for one in there.values() if one})
     duplicates.settle(db, settings, client, now=now)
     return _report(db, settings, found)
 
@@ -132,6 +133,24 @@ def _money_back(db: Database, settings: Settings, client: Client, *, since: int,
         asked = store.ask(tx)
     for dispute in stripe_api.disputes(client, settings, since=since):
         projection.write_dispute(db, settings, client, dispute, asked=asked, now=now)
+
+
+def _customer(raw: Raw) -> tuple[str, str] | None:
+    """Who pays for what runs, and where Stripe writes to them."""
+    payer = raw["customer"]
+    if isinstance(payer, str) or payer.get("deleted") or raw.get("ended_at") is not None:
+        return None
+    return payer["id"], payer.get("email") or ""
+
+
+def _follow_addresses(db: Database, client: Client, payers: set[tuple[str, str]]) -> None:
+    """Who moved while Stripe was away gets their receipts where they read now."""
+    for customer_id, email in payers:
+        with db.read() as connection:
+            whose = store.subscriber_of(connection, customer_id)
+            reader = readers.by_id(connection, whose) if whose is not None else None
+        if reader is not None and reader.email.casefold() != email.casefold():
+            stripe_api.set_customer_address(client, customer_id, reader.email)
 
 
 def _settle_modes(db: Database, settings: Settings) -> None:

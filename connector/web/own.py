@@ -13,6 +13,7 @@ from connector import clock
 from connector.delivery import links as personal
 from connector.delivery import mailings
 from connector.errors import ExpiredLink, InvalidLink, Refused, TooManyRequests
+from connector.membership import plan
 from connector.readers import links, moving, signup
 from connector.readers.subscriber import Subscriber
 from connector.web import forms, session
@@ -103,6 +104,7 @@ def _decide(request: Request, *, says_yes: bool) -> Response:
         raise InvalidLink(moving.GONE) from None
     if moved is None:
         return see(request.url.path)
+    plan.follow_address(site.db, site.settings, site.payments, moved)
     return page(request, "pages/moved.html", subscriber=moved)
 
 
