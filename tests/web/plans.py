@@ -25,7 +25,7 @@ class Member(Life):
 
     browser: TestClient | None = None
 
-    def hear(self, **how: Any) -> None:
+    def hear(self, **_: Any) -> None:
         """What Stripe says is asked for: events are signed by a clock that nobody turns."""
         self.sync()
 
