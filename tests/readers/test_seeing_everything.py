@@ -24,6 +24,8 @@ def test_a_member_sees_everything(db: Database, people: People, visitor: Visitor
             "unsubscribed_at": None,
             "paused_until": None,
         },
+        "former_addresses": [],
+        "signed_in": [],
         "consents": [
             {
                 "what": "added",
