@@ -311,11 +311,11 @@ def _failed(case: _Case) -> Facts | None:
     one = case.subscription(payment.subscription_id) if payment else None
     if payment is None or not payment.has_failed or one is None or one.status != "past_due":
         return None
-    until = billing.member_until(one, grace_days=case.settings.stripe.grace_days)
+    until = billing.member_until(one, grace_days=case.settings.stripe.grace_days) or 0
     return case.plan(one) | {
         "owed": case.show(payment.due_cents, payment.currency),
         "again_day": case.day(payment.next_attempt_at),
-        "last_day": case.day(until),
+        "last_day": case.day(until) if until > case.note.at else "",
         "pay": payment.url,
     }
 
