@@ -22,14 +22,18 @@ class Outage:
         self._steady = steady
         self._again = again
         self._since: int | None = None
+        self._is_said = False
         self._tell_at = 0
 
     def tell(self, error: DatabaseUnavailable) -> None:
         """It cannot be used: a line in the log, unless that was said a while ago."""
         now = self._steady.now()
         if self._since is None:
-            self._since = now
-        if now >= self._tell_at:
+            self._since, self._is_said = now, False
+        # What was said of moments long past is not said of one that stays.
+        is_news = not self._is_said and now - self._since >= SECOND
+        if is_news or now >= self._tell_at:
+            self._is_said = True
             self._tell_at = now + self._again
             log.warning("%s", error)
 
