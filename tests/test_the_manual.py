@@ -12,7 +12,7 @@ from connector import settings
 from connector.cli.main import COMMANDS, connector
 from connector.publishing.issue import KEYS
 from connector.publishing.markdown import BLOCKS
-from connector.web.app import ACCOUNT, HOOKS, PUBLIC, TRAY
+from connector.web.app import ACCOUNT, HOOKS, JOINING, PUBLIC, TRAY
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -67,7 +67,9 @@ def test_every_setting_is_in_the_manual_with_its_own_words(
     assert words in text
 
 
-@pytest.mark.parametrize("route", [*PUBLIC, *ACCOUNT, *HOOKS, *TRAY], ids=lambda route: route.name)
+@pytest.mark.parametrize(
+    "route", [*PUBLIC, *ACCOUNT, *JOINING, *HOOKS, *TILL, *TRAY], ids=lambda route: route.name
+)
 def test_every_page_is_in_the_manual(route: Route) -> None:
     assert re.sub(r":\w+}", "}", route.path) in manual("routes.md")
 

@@ -235,7 +235,7 @@ def _present_shelf(settings: Settings, one: TierSettings, currency: str) -> Shel
     fixed = tuple(
         Way(
             f"{one.key}-{each.months}-{currency}",
-            f"{for_months(each.months)}, {_shown(settings, each.amount)}",
+            f"{_shown(settings, each.amount)} for {for_months(each.months)}",
         )
         for each in found
         if each.amount is not None

@@ -221,10 +221,12 @@ def card(request: Request) -> Response:
 
 
 def _take(request: Request) -> Response:
-    site, code = site_of(request), request.path_params["code"]
-    reader = session.require(request)
+    site, code = site_of(request), gifts.read_code(request.path_params["code"])
+    reader = session.reader(request)
+    if reader is None:
+        return see(f"/signin?next=/gift/{code}")
     gifts.take(site.db, site.settings, code, subscriber_id=reader.id, now=site.payments.now())
-    return see(f"/gift/{gifts.read_code(code)}")
+    return see(f"/gift/{code}")
 
 
 def _parcel(request: Request, found: Gift, *, site: Site, reader: Subscriber | None) -> Response:

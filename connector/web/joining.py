@@ -62,12 +62,7 @@ async def ask_to_subscribe(request: Request) -> Response:
 
 def sent(request: Request) -> Response:
     """Anyone who just asked: what to do next."""
-    return page(
-        request,
-        "pages/sent.html",
-        headers=PUBLIC,
-        has_paid=tiers.has_paid(site_of(request).settings),
-    )
+    return page(request, "pages/sent.html", headers=PUBLIC)
 
 
 def offer(request: Request) -> Response:

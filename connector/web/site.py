@@ -16,6 +16,7 @@ from connector import clock, templates
 from connector.database import Database
 from connector.delivery.outage import Outage
 from connector.delivery.steady import Steady
+from connector.membership import tiers
 from connector.settings import Settings
 from connector.till.opening import Payments
 from connector.web import assets
@@ -57,6 +58,7 @@ def build(settings: Settings, db: Database) -> Site:
         site_url=settings.publication.url.rstrip("/"),
         asset=site.assets.url,
         has_tray=has_tray(settings),
+        has_paid=tiers.has_paid(settings),
         frequency=settings.publication.frequency.strip().rstrip("."),
     )
     zone = settings.publication.zone

@@ -12,7 +12,7 @@ from connector.settings import Mail, Settings
 
 LINK = "https://letters.example.org/confirm/1.18f.AAAA"
 Notice = Callable[..., Letter]
-ALL = (notices.confirm, notices.already, notices.welcome)
+ALL = (notices.confirm, notices.already, notices.onward, notices.welcome)
 
 
 @pytest.mark.parametrize("notice", ALL)
@@ -54,7 +54,7 @@ def test_they_come_from_the_notices_address(
     assert notice(environment, chosen, link=LINK).sender == "hello@example.net"
 
 
-@pytest.mark.parametrize("notice", [notices.confirm, notices.already])
+@pytest.mark.parametrize("notice", [notices.confirm, notices.already, notices.onward])
 def test_whoever_did_not_ask_need_do_nothing(
     notice: Notice, configured: Settings, environment: jinja2.Environment
 ) -> None:
