@@ -12,7 +12,7 @@ from connector import settings
 from connector.cli.main import COMMANDS, connector
 from connector.publishing.issue import KEYS
 from connector.publishing.markdown import BLOCKS
-from connector.web.app import ACCOUNT, HOOKS, JOINING, PUBLIC, TRAY
+from connector.web.app import ACCOUNT, HOOKS, JOINING, PUBLIC, TILL, TRAY
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

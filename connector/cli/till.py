@@ -71,11 +71,15 @@ def show() -> None:
     ahead = f", {_ahead(found.ahead)} ahead of the day" if found.ahead else ""
     click.echo(f"At the Till it is {clock.moment(found.now, zone):%Y-%m-%d %H:%M}{ahead}.")
     if found.plans:
+        click.echo()
         rows = [(one.who, one.what, one.status, one.next) for one in found.plans]
         console.show_table(("Who", "Pays", "State", "Next"), rows)
     if found.payments:
+        click.echo()
         paid = [(one.when, one.who, one.what, one.state, one.id) for one in found.payments]
         console.show_table(("Paid", "Who", "What", "State", "Payment"), paid)
+    if found.plans or found.payments:
+        click.echo()
     click.echo(
         f"{console.counted(len(found.plans), 'plan')}, {found.ended:,} ended, "
         f"{console.counted(found.sessions, 'checkout')} open, "
@@ -199,7 +203,7 @@ def dispute(payment: str, reason: str) -> None:
 
 @till.command()
 @click.argument("verdict", type=click.Choice(["won", "lost"]))
-@click.argument("number", metavar="DISPUTE", required=False)
+@click.argument("number", metavar="[DISPUTE]", required=False)
 def decide(verdict: str, number: str | None) -> None:
     """Let the bank decide a dispute: won brings the money back. DISPUTE may be left out."""
     from connector.till import desk
