@@ -213,7 +213,7 @@ def make_offer(
     keys: tuple[str, ...],
     for_good: bool,
 ) -> None:
-    """Make an offer under CODE: a part or an amount off the first payment, of months, or for good.
+    """Make an offer under CODE: something off the first payment, for some months, or for good.
 
     For a trial without payment, set a tier's `trial_days` instead.
     """

@@ -175,8 +175,9 @@ def _send_gift(
         to = _wanted(connection, settings, gift.address)
         buyer = readers.by_id(connection, gift.buyer_id) if gift.buyer_id else None
         known = readers.by_key(connection, to.key) if to else None
+    author = settings.publication.author if gift.is_from_writer else ""
     facts = {
-        "giver": _quiet(buyer.name) if buyer else "",
+        "giver": author or (_quiet(buyer.name) if buyer else ""),
         "words": [line for line in _quiet(gift.words).splitlines() if line.strip()],
         **_gift_facts(settings, gift),
     }
