@@ -127,6 +127,8 @@ def client(settings: Settings, transport: "Transport | None" = None) -> Client:
     Raises Misconfigured when there is neither, or a transport beside a key.
     """
     stripe = _stripe()
+    # It would log whole answers, with addresses and the webhook's secret in them.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     stripe.enable_telemetry = (
         False  # it would send how long calls took, and a name for this machine
     )
@@ -523,6 +525,16 @@ def subscription_of(raw: Raw) -> str:
     """The subscription that an invoice is of; empty for one that is of none."""
     parent = raw.get("parent") or {}
     return billing.key_of((parent.get("subscription_details") or {}).get("subscription"))
+
+
+def receipt(client: Client, intent_id: str) -> str:
+    """The page with the receipt of what was paid once. Raises NotFound."""
+    with asking():
+        found = plain(client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]}))
+    url = (found.get("latest_charge") or {}).get("receipt_url")
+    if not url:
+        raise NotFound("There is no receipt for this payment.")
+    return str(url)
 
 
 def paid_for(client: Client, intent_id: str) -> tuple[str, str]:

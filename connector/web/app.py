@@ -31,7 +31,7 @@ from connector.web import (
 )
 from connector.web.cache import PageMemory
 from connector.web.guard import Guard
-from connector.web.site import has_tray
+from connector.web.site import has_till, has_tray
 
 PUBLIC: list[BaseRoute] = [
     Route("/", public.home, name="home"),
@@ -121,6 +121,7 @@ PLAN: list[BaseRoute] = [
     Route("/account/pause", changing.pause, methods=["POST"], name="plan:pause"),
     Route("/account/go-on", changing.go_on, methods=["POST"], name="plan:go-on"),
     Route("/account/portal", changing.portal, methods=["POST"], name="plan:portal"),
+    Route("/account/receipts/{payment}", changing.receipt, name="plan:receipt"),
 ]
 JOINING: list[BaseRoute] = [
     Route("/offer/{name}", joining.offer, name="offer"),
@@ -193,13 +194,13 @@ def create_app(
             *JOINING,
             *HOOKS,
             *(TRAY if has_tray(settings) else []),
-            *(TILL if settings.stripe.is_till else []),
+            *(TILL if has_till(settings) else []),
         ],
         middleware=[
             *memory,
             Middleware(Guard, settings=settings, refuse=refusals.answer),
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
-            *([Middleware(till.Bell)] if settings.stripe.is_till else []),
+            *([Middleware(till.Bell)] if has_till(settings) else []),
         ],
         exception_handlers={
             ConnectorError: refusals.answer,

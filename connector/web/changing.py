@@ -323,6 +323,18 @@ def portal(request: Request) -> Response:
     return RedirectResponse(opened, status_code=303)
 
 
+def receipt(request: Request) -> Response:
+    """Who paid once: on to the receipt of their tip or gift."""
+    site, subscriber = site_of(request), session.require(request)
+    with site.db.read() as connection:
+        known = store.payments_of(connection, subscriber.id, mode=site.settings.stripe.mode)
+    wanted = request.path_params["payment"]
+    intent = next((one.intent_id for one in known if one.id == wanted), "")
+    if not intent:
+        raise NotFound("There is no such receipt here.")
+    return RedirectResponse(stripe_api.receipt(site.payments(), intent), status_code=303)
+
+
 def _act(request: Request, what: str, verb: Verb, *states: State) -> Response:
     """One verb where it has something to do; a second click finds it done."""
     site, subscriber = site_of(request), session.require(request)

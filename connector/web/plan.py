@@ -201,7 +201,7 @@ def _receipt(settings: Settings, payment: Payment, refunds: list[Refund]) -> Rec
         what=WHAT[payment.kind],
         amount=shown(settings, payment.amount),
         back=shown(settings, Amount(back, payment.currency)) if back else "",
-        url=payment.url,
+        url=payment.url or (f"/account/receipts/{payment.id}" if payment.intent_id else ""),
     )
 
 

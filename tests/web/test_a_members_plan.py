@@ -1,5 +1,6 @@
 """A member sees and changes their plan: nothing happens unseen, and everything only once."""
 
+import re
 from html import unescape
 
 import pytest
@@ -334,3 +335,20 @@ def test_a_payment_that_was_given_back_says_so(founder: Member) -> None:
     founder.hear()
 
     assert "$5 given back" in founder.ask("/account").text
+
+
+def test_a_tip_has_its_receipt_and_shows_it_to_its_payer_alone(
+    ada: Member, people: People, turned: Clock
+) -> None:
+    assert ada.browser is not None
+    ada.join("tip", amount="10")
+    ada.hear()
+
+    link = re.search(r"/account/receipts/pi_\w+", ada.ask("/account").text)
+    assert link
+    mine = ada.ask(link[0])
+    bea = member(ada.browser, ada.db, ada.settings, people.bea, turned)
+
+    assert mine.status_code == 303
+    assert "/till/receipts/ch_" in mine.headers["location"]
+    assert bea.ask(link[0]).status_code == 404
