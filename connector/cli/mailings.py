@@ -162,7 +162,7 @@ def _explain(
 
 
 def _show_sender(db: "Database", settings: "Settings") -> None:
-    from connector.cli import inbound, pacing
+    from connector.cli import inbound, pacing, paying
     from connector.delivery import ledger, store
 
     now = clock.now()
@@ -179,6 +179,8 @@ def _show_sender(db: "Database", settings: "Settings") -> None:
         click.echo(f"{console.counted(notices, 'notice')} waiting (confirmations and the like).")
     for line in pacing.standing(db, settings, now=now):
         click.echo(line)
+    if payments := paying.standing(db, settings):
+        click.echo(payments)
     for relay in filter(None, known):
         retry = clock.moment(relay.retry_at, settings.publication.zone)
         click.echo(f"{relay.why}\n  Next try at {retry:%H:%M:%S}. No letter is lost.")

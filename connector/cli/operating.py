@@ -252,6 +252,13 @@ def _complaints(settings: "Settings") -> Iterator[Ailment]:
                 yield Ailment(is_error=False, what=what)
 
 
+def _payments(settings: "Settings") -> Iterator[Ailment]:
+    from connector.cli import paying
+
+    with contextlib.suppress(ConnectorError), opened(settings) as db:
+        yield from (Ailment(is_error=False, what=what) for what in paying.ailments(db, settings))
+
+
 def _attendance(settings: "Settings") -> Iterator[Ailment]:
     from connector.delivery import ledger
 
@@ -271,5 +278,6 @@ EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("The relay", _relay),
     ("What comes back", _returns),
     ("Complaints", _complaints),
+    ("Payments", _payments),
     ("The sender", _attendance),
 )
