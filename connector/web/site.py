@@ -87,6 +87,11 @@ def has_tray(settings: Settings) -> bool:
     return settings.is_local and not settings.has_relay
 
 
+def has_till(settings: Settings) -> bool:
+    """Whether play money stands in for Stripe: without a key, where something can be paid for."""
+    return settings.stripe.is_till and settings.takes_payments
+
+
 def site_of(request: Request) -> Site:
     site: Site = request.app.state.site
     return site
