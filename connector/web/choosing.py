@@ -81,6 +81,7 @@ def read(sent: FormData, settings: Settings) -> ChoiceForm:
     wanted = wish.read(form.picked)
     if wanted is None:
         return form
+    form = replace(form, offer=form.offer or wanted.offer)
     if not wanted.every:
         every, amount = form.everys.get(wanted.tier, ""), form.amounts.get(wanted.tier, "")
         wanted = Wish(wanted.tier, every, wanted.currency, amount)

@@ -28,9 +28,9 @@
     document.querySelectorAll("[aria-labelledby], [aria-describedby]").forEach((each) =>
       `${each.getAttribute("aria-labelledby") || ""} ${each.getAttribute("aria-describedby") || ""}`
         .split(" ").filter(Boolean).forEach((id) => must(ids.includes(id), `points to nothing: #${id}`)));
-    // WCAG 2.2, 2.5.8; links within a sentence are excepted.
+    // WCAG 2.2, 2.5.8; links within a sentence are excepted, and a label around a button is pressed with it.
     all("button, input:not([type=hidden]), .button, nav a").forEach((each) => {
-      const { width, height } = each.getBoundingClientRect();
+      const { width, height } = (each.matches("[type=radio], [type=checkbox]") && each.closest("label") || each).getBoundingClientRect();
       must(Math.min(width, height) >= 24, `${Math.round(width)} × ${Math.round(height)} is small: ${short(each)}`);
     });
     return wrong;
