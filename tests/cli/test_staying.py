@@ -221,6 +221,8 @@ def test_the_demo_fills_the_sample_once_and_serves_it(root: Path) -> None:
     assert "300 sample readers added, 0 were there." in first
     assert "0 sample readers added, 300 were there." in second
     assert "was mailed before; nobody gets it twice." in second
+    assert "Become a member with play money: http://127.0.0.1:" in first
+    assert "connector till advance 1 month" in first
 
 
 def _demo(root: Path) -> str:
@@ -233,9 +235,9 @@ def _demo(root: Path) -> str:
             said += line
         assert httpx2.get(found[0]).is_success
         process.terminate()
-        _, err = rest(process)
+        out, err = rest(process)
     assert (process.returncode, err) == (0, "")
-    return said
+    return said + out
 
 
 @pytest.mark.only("sqlite")
