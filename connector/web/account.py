@@ -19,7 +19,7 @@ from connector.membership import own_data
 from connector.publishing import store as issues
 from connector.readers import preferences, signup
 from connector.readers.subscriber import Subscriber
-from connector.web import changing, forms, joining
+from connector.web import changing, forms, joining, session
 from connector.web.forms import NameForm, PauseForm, SubscribeForm
 from connector.web.plan import plan_of
 from connector.web.site import PUBLIC, client_of, page, see, site_of
@@ -192,7 +192,9 @@ async def erase(request: Request) -> Response:
     site, recipient = site_of(request), _recipient(request)
     erased = partial(own_data.erase, site.db, site.settings, site.payments, recipient)
     await run_in_threadpool(erased, now=clock.now())
-    return see("/goodbye")
+    response = see("/goodbye")
+    await run_in_threadpool(session.tidy, response, request)
+    return response
 
 
 def goodbye(request: Request) -> Response:

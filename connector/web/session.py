@@ -62,6 +62,12 @@ def end(response: Response, request: Request) -> None:
     request.state.reader = None
 
 
+def tidy(response: Response, request: Request) -> None:
+    """Take away a cookie that opens nothing any more, as after erasing."""
+    if reader(request) is None:
+        end(response, request)
+
+
 def keep(response: Response, request: Request, name: str, value: str, *, seconds: int) -> None:
     """Let this browser keep a word of ours for a while; an empty one takes it away."""
     _set(response, request, named(request, name), value, seconds=seconds)

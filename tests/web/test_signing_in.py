@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from connector.clock import DAY, MINUTE
 from connector.database import Database
-from connector.readers import preferences, sessions, signin
+from connector.readers import sessions, signin
 from connector.settings import Settings
 from connector.web.app import create_app
 from tests.conftest import People
@@ -380,6 +380,31 @@ def test_the_cookie_is_for_this_site_alone(
     assert "domain" not in cookie.lower()
 
 
+def test_confirming_signs_in(client: TestClient, db: Database, people: People) -> None:
+    client.post("/subscribe", data={"email": "eva@example.org"})
+    with db.read() as connection:
+        text = connection.value("SELECT text FROM letters")
+    link = re.search(r"https://letters\.example\.org(/confirm/\S+)", text)
+    assert link
+
+    client.post(link[1])
+
+    assert "eva@example.org" in client.get("/account").text
+
+
+def test_who_signs_in_takes_the_place_of_who_was(
+    client: TestClient, db: Database, people: People
+) -> None:
+    enter(client, db, "ada@example.org")
+    client.post("/signin", data={"email": "bea@example.org"})
+
+    client.post(link_in(letters(db)[-1]))
+
+    assert "bea@example.org" in client.get("/account").text
+    with db.read() as connection:
+        assert connection.value("SELECT count(*) FROM sessions") == 1
+
+
 def test_a_made_up_cookie_is_nobodys(client: TestClient, people: People) -> None:
     client.cookies.set(COOKIE, "1", domain="letters.example.org")
 
@@ -457,12 +482,21 @@ def test_signing_out_everywhere_ends_every_browser_and_letter(
 
 
 def test_erasing_signs_out_everywhere(
-    client: TestClient, db: Database, people: People, configured: Settings, now: int
+    client: TestClient,
+    db: Database,
+    people: People,
+    configured: Settings,
+    another: Callable[[], TestClient],
 ) -> None:
+    phone = another()
     enter(client, db, "ada@example.org")
+    enter(phone, db, "ada@example.org")
 
-    preferences.erase(db, configured, people.ada.id, now)
+    client.post(f"{own(configured, people.ada.id)}/erase")
 
+    assert COOKIE not in client.cookies
+    assert "Account" not in client.get("/goodbye").text
+    assert phone.get("/account").status_code == 303
     assert client.get("/account").status_code == 303
     with db.read() as connection:
         assert connection.value("SELECT count(*) FROM sessions") == 0
