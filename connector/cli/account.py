@@ -119,7 +119,7 @@ def _kept(file: Path | None) -> Iterator[Callable[[str], None]]:
             return
         saved = True
         click.echo(f"The webhook’s signing secret is in {file}. Only you can read it.")
-        click.echo(f"Set {SECRET}_FILE={file} for the server, and start it again.")
+        click.echo(f"Set {SECRET}_FILE={file.absolute()} for the server, and start it again.")
 
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
@@ -185,7 +185,7 @@ def _show_drift(drift: "Drift") -> None:
 
 
 @contextlib.contextmanager
-def _bar(unit: str, what: str) -> Iterator[Callable[[int, int], None]]:
+def _bar(unit: str, what: str) -> Iterator[Callable[[int, int | None], None]]:
     with console.progress(unit) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -209,7 +209,10 @@ def prices(*, everyone: bool, tier: str, yes: bool) -> None:
 
     settings = settings_here()
     with opened(settings) as db, paying(settings, db) as client:
-        found = pricing.standing(client, settings, tier=tier)
+        with _bar("subscriptions", "Looking") as tell:
+            found = pricing.standing(
+                client, settings, tier=tier, tell=lambda number: tell(number, None)
+            )
         _show_prices(found, settings)
         if not everyone:
             return

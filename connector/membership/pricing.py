@@ -3,9 +3,10 @@
 Amounts that readers filled in themselves are never touched, and nothing is charged at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from connector.clock import SECOND
 from connector.database import Database
 from connector.errors import NotFound, Refused
 from connector.membership import billing, projection, setup, stripe_account, stripe_api
@@ -20,7 +21,6 @@ class Move:
     """A running subscription that goes over to the present price at `renews_at`."""
 
     subscription_id: str
-    item_id: str
     before: Amount
     choice: Choice
     price_id: str
@@ -37,10 +37,17 @@ class Standing:
     moves: tuple[Move, ...]
 
 
-def standing(client: Client, settings: Settings, *, tier: str = "") -> list[Standing]:
+def standing(
+    client: Client,
+    settings: Settings,
+    *,
+    tier: str = "",
+    tell: Callable[[int], None] | None = None,
+) -> list[Standing]:
     """Each price, and who pays another than the present one; `tier` looks at one tier only.
 
-    Only subscriptions that will be renewed count. Raises NotFound, PaymentsUnavailable.
+    Only subscriptions that will be renewed count; `tell` hears how many were looked at. Raises
+    NotFound, PaymentsUnavailable.
     """
     wanted = {
         setup.key_of(settings, one): one
@@ -50,7 +57,7 @@ def standing(client: Client, settings: Settings, *, tier: str = "") -> list[Stan
     if not wanted:
         raise NotFound(f"No tier “{tier}” of connector.toml has a price." if tier else NO_PRICES)
     prices = stripe_account.prices(client, list(wanted))
-    running = list(_running(client, settings))
+    running = list(_running(client, settings, tell))
     return [
         _standing(settings, key, choice, prices.get(key), running) for key, choice in wanted.items()
     ]
@@ -66,22 +73,21 @@ def move(db: Database, settings: Settings, client: Client, one: Move, *, now: in
     Raises PaymentsUnavailable; again goes on where it stopped.
     """
     try:
-        raw = stripe_api.subscription(client, one.subscription_id)
-        item = raw["items"]["data"][0]
-        if not _renews(raw) or item["price"]["unit_amount"] != one.before.cents:
-            return False
-        if item["price"]["id"] != one.price_id:
-            stripe_account.set_price(client, one.subscription_id, item["id"], one.price_id)
+        is_moved = _set(client, one)
     except (NotFound, Refused):
+        is_moved = False
+    subject = projection.Subject("subscription", one.subscription_id)
+    projection.project(db, settings, client, subject, now=now)
+    return is_moved
+
+
+def _set(client: Client, one: Move) -> bool:
+    raw = stripe_api.subscription(client, one.subscription_id)
+    item = raw["items"]["data"][0]
+    if not _renews(raw) or item["price"]["unit_amount"] != one.before.cents:
         return False
-    finally:
-        projection.project(
-            db,
-            settings,
-            client,
-            projection.Subject("subscription", one.subscription_id),
-            now=now,
-        )
+    if item["price"]["id"] != one.price_id:
+        stripe_account.set_price(client, one.subscription_id, item["id"], one.price_id)
     return True
 
 
@@ -104,17 +110,20 @@ def _move(raw: Raw, choice: Choice, price_id: str) -> Move:
     item = raw["items"]["data"][0]
     return Move(
         subscription_id=raw["id"],
-        item_id=item["id"],
         before=Amount(item["price"]["unit_amount"] or 0, item["price"]["currency"]),
         choice=choice,
         price_id=price_id,
-        renews_at=item["current_period_end"] * 1000,
+        renews_at=item["current_period_end"] * SECOND,
     )
 
 
-def _running(client: Client, settings: Settings) -> Iterator[Raw]:
+def _running(
+    client: Client, settings: Settings, tell: Callable[[int], None] | None
+) -> Iterator[Raw]:
     """Our subscriptions at a price we set that will be renewed."""
-    for raw in stripe_api.subscriptions(client):
+    for number, raw in enumerate(stripe_api.subscriptions(client), 1):
+        if tell:
+            tell(number)
         if billing.is_ours(settings, raw) and _is_fixed(settings, raw) and _renews(raw):
             yield raw
 

@@ -1,6 +1,8 @@
 """`connector stripe setup`: what the tiers need at Stripe is shown, made once, and kept up to date."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from connector.till import desk, opening
 from connector.till.transport import TillClient
 from tests.cli.conftest import Connector
 from tests.cli.terminal import Terminal
+from tests.database.tables import dump
 
 SITE = "letters.example.org"
 HOOK = f"https://{SITE}/hooks/stripe"
@@ -321,3 +324,31 @@ def test_a_key_that_stripe_does_not_take_is_one_sentence_without_it(
     said = connector("stripe", "setup")
 
     assert said.error == "Stripe does not accept our key (401). Check CONNECTOR_STRIPE_KEY."
+
+
+def test_no_signing_secret_stays_in_the_database_or_in_a_log(
+    connector: Connector,
+    db: Database,
+    configured: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("DEBUG"):
+        connector("-v", "stripe", "setup", "--yes")
+
+    assert configured.webhook_secret not in str(dump(db))
+    assert configured.webhook_secret not in caplog.text
+
+
+def test_help_does_not_wait_for_the_stripe_package() -> None:
+    look = (
+        "import sys; sys.argv = ['connector', 'stripe', '--help']\n"
+        "from connector.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: assert 'stripe' not in sys.modules; print('quick')"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert said.stdout.endswith("quick\n"), said
