@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 from connector import clock
 from connector.database import Database
 from connector.membership import stripe_api
-from connector.membership.billing import Raw
 from connector.readers import sessions
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
@@ -51,7 +50,7 @@ class Purse:
     def pay(self, session: str, **how: Any) -> desk.Outcome:
         return desk.pay(self.db, self.settings, session, now=clock.now(), **how)
 
-    def session(self, key: str) -> tuple[Raw, list[Raw]]:
+    def session(self, key: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         return desk.session(self.db, self.settings, key, now=clock.now())
 
     def thanks(self, session: str) -> Response:

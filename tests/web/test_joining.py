@@ -159,6 +159,15 @@ def test_whoever_chose_nothing_is_welcomed(purse: Purse) -> None:
     assert response.headers["location"] == "/welcome"
 
 
+def test_who_thinks_better_of_it_gets_the_letters_all_the_same(purse: Purse) -> None:
+    purse.choose(FOUNDING, email="eva@example.org")
+    link = purse.link()
+    plain = link.partition("?")[0]
+
+    assert f'action="{plain}"' in purse.client.get(link).text
+    assert purse.client.post(plain).headers["location"] == "/welcome"
+
+
 def test_somebody_on_the_list_gets_a_link_that_goes_on(purse: Purse, people: People) -> None:
     answers = [
         purse.choose(FOUNDING, email=email) for email in ("new@example.org", people.ada.email)
@@ -374,6 +383,20 @@ def test_an_offer_says_what_it_is_and_goes_on_to_the_checkout(purse: Purse, spri
     assert f'name="offer" value="{spring}"' in page.text
     assert 'value="free" checked' in page.text
     assert link.endswith(f"?join=founding-month-usd-12-{spring}")
+    assert session["amount_total"] == 960
+
+
+def test_the_offer_stays_with_the_wish_when_payment_is_put_off(
+    purse: Purse, people: People, spring: str
+) -> None:
+    purse.sign_in(people.ada)
+    key = purse.go(FOUNDING, offer=spring)
+    back = desk.abandon(purse.db, purse.settings, key, now=0)
+
+    page = purse.client.get(back.removeprefix("https://letters.example.org"))
+    session, _ = purse.session(purse.go(f"{FOUNDING}-{spring}"))
+
+    assert f"Your offer ({spring})" in page.text
     assert session["amount_total"] == 960
 
 
