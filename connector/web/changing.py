@@ -34,7 +34,7 @@ LONGEST_REASON = 500
 DECLINED = (
     "Your card was declined. Nothing was changed and nothing was charged; another card may do."
 )
-Verb = Callable[..., object]
+Verb = Callable[..., Subscription]
 
 
 @dataclass(frozen=True)
@@ -341,10 +341,10 @@ def _act(request: Request, what: str, verb: Verb, *states: State) -> Response:
     if plan_of(request, subscriber).state not in states:
         return see(ACCOUNT)
     try:
-        verb(site.db, site.settings, site.payments(), subscriber.id, now=site.payments.now())
+        done = verb(site.db, site.settings, site.payments(), subscriber.id, now=site.payments.now())
     except (NotFound, Refused):
         return _told("refused")
-    return _told(what)
+    return _told("" if state_of(done) == "failing" else what)
 
 
 def _told(what: str) -> Response:

@@ -142,7 +142,7 @@ def state_of(one: Subscription | None) -> State:
     """How a plan stands, in the one word its pages go by."""
     if one is None:
         return "none"
-    if one.is_leaving:
+    if one.is_leaving and one.status != "past_due":  # what is owed is still asked for
         return "leaving"
     states: dict[str, State] = {
         "trialing": "trial",
@@ -165,9 +165,10 @@ def _is_owed(one: Subscription, payment: Payment) -> bool:
 
 
 def _next_at(one: Subscription | None, owed: Payment | None) -> int | None:
-    if one is None or one.is_leaving or not one.is_live:
+    state = state_of(one)
+    if one is None or state not in ("active", "trial", "failing"):
         return None
-    if one.status == "past_due":
+    if state == "failing":
         return owed.next_attempt_at if owed else None
     return one.trial_end if one.status == "trialing" and one.trial_end else one.period_end
 
@@ -175,7 +176,7 @@ def _next_at(one: Subscription | None, owed: Payment | None) -> int | None:
 def _until(settings: Settings, one: Subscription | None) -> int | None:
     if one is None:
         return None
-    if one.is_leaving:
+    if state_of(one) == "leaving":
         return one.cancel_at
     if one.status == "past_due":
         return billing.member_until(one, grace_days=settings.stripe.grace_days)

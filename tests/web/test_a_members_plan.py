@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from connector.clock import DAY, MINUTE
 from connector.database import Database
-from connector.membership import complimentary, store
+from connector.membership import complimentary, plan, store
 from connector.settings import Settings
 from connector.till import desk
 from tests.conftest import NOW, People
@@ -278,6 +278,29 @@ def test_a_payment_that_failed_says_what_to_do(founder: Member) -> None:
     assert "Pay $12" in account
     assert "your membership ends on" in account
     assert change.headers["location"] == "/account"
+
+
+def test_going_on_with_a_card_that_says_no_is_no_welcome(founder: Member) -> None:
+    founder.wait(20)
+    founder.post("/account/pause")
+    founder.card("later")
+
+    answer = founder.post("/account/go-on")
+
+    assert answer.headers["location"] == "/account"
+    assert "The last payment did not come through." in founder.ask("/account").text
+
+
+def test_who_leaves_and_owes_is_told_of_what_they_owe(founder: Member) -> None:
+    founder.card("later")
+    founder.wait(32)
+    founder.hear()
+    plan.leave(founder.db, founder.settings, founder.client, founder.somebody.id, now=founder.now)
+
+    account = founder.ask("/account").text
+
+    assert "The last payment did not come through." in account
+    assert "nothing more is charged" not in account
 
 
 def test_who_will_not_pay_again_is_charged_no_more(founder: Member) -> None:
