@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import frame, relays, sending
+from bench import cluster, frame, relays, sending
 from bench.frame import Row, Run
 from bench.sink import GO_AHEAD, YES, Line, Tally
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--letters", "20", "--rounds", "1", "--connections", "2")
 MILLION = ("--few", "10", "--many", "20", "--few-rounds", "1", "--connections", "2")
+POSTGRES = ("--letters", "40", "--few", "10", "--rounds", "1", "--connections", "2", "--delay", "1")
 LETTER = b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
 
 
@@ -100,12 +101,19 @@ def test_every_measure_runs_as_it_is(options: frame.Options) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words", "lines"),
-    [("send", TINY, 4), ("distance", (*TINY, "--delay", "1"), 2), ("million", MILLION, 3)],
-    ids=["send", "distance", "million"],
+    [
+        ("send", TINY, 4),
+        ("distance", (*TINY, "--delay", "1"), 2),
+        ("million", MILLION, 3),
+        ("postgres", POSTGRES, 11),
+    ],
+    ids=["send", "distance", "million", "postgres"],
 )
 def test_a_measure_ends_in_its_table(name: str, words: Sequence[str], lines: int) -> None:
     if name == "send" and not (shutil.which("smtp-sink") and shutil.which("smtp-source")):
         pytest.skip("needs the test programs of Postfix")
+    if name == "postgres" and (why := cluster.why_no_server()):
+        pytest.skip(why)
     command = [sys.executable, "-m", f"bench.{name}", *words]
     if name == "send":
         command += ["--kilobytes", "10"]
