@@ -18,6 +18,7 @@ from connector.till.drawer import Drawer
 from connector.till.shapes import Body
 
 NEWEST = 10
+GONE = "customer.subscription.deleted"
 OVER = ("canceled", "incomplete_expired")
 
 
@@ -87,7 +88,10 @@ def newest(db: Database) -> int:
 def told(db: Database, settings: Settings, *, after: int, now: int) -> list[str]:
     """What happened after an event: a day and a sentence each, in order."""
     with turning.opened(db, settings, now=now) as drawer:
-        events = store.events_after(drawer.connection, after)
+        # What was tried in vain comes before what that led to, in the same second.
+        events = sorted(
+            store.events_after(drawer.connection, after), key=lambda one: (one.at, one.type == GONE)
+        )
         return list(_sentences(drawer, events))
 
 
@@ -167,7 +171,7 @@ SENTENCES: dict[str, Callable[[Drawer, str, Body], str]] = {
 PLAIN = {
     "checkout.session.expired": "A checkout that nobody finished was closed.",
     "customer.subscription.created": "{who} joined.",
-    "customer.subscription.deleted": "The plan of {who} ended.",
+    GONE: "The plan of {who} ended.",
     "customer.subscription.paused": "The plan of {who} is paused.",
     "customer.subscription.resumed": "The plan of {who} goes on.",
     "radar.early_fraud_warning.created": "A payment of {who} may be a fraud, says the bank.",

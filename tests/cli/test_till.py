@@ -89,8 +89,9 @@ def test_a_card_that_is_declined_ends_the_plan_after_its_retries(
     said = connector("till", "advance", "2 months")
 
     assert "$5 from ada@example.org was declined. It is tried again on" in said.out
-    assert "It is not tried again." in said.out
-    assert "The plan of ada@example.org ended." in said.out
+    *_, last_try, end, _now = said.out.splitlines()
+    assert last_try.endswith("It is not tried again.")
+    assert end.endswith("The plan of ada@example.org ended.")
 
 
 def test_the_clock_may_be_turned_while_nobody_pays(connector: Connector, db: Database) -> None:
