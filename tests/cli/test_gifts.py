@@ -3,14 +3,16 @@
 import json
 import re
 
+import jinja2
 import pytest
 
 from connector import clock
 from connector.database import Database
-from connector.membership import complimentary, gifts, store
+from connector.membership import complimentary, gifts, letters, store
 from connector.membership.gift import Gift
 from connector.settings import Settings
 from tests.cli.conftest import Connector
+from tests.cli.ledger import rows
 from tests.conftest import People
 from tests.membership.conftest import Life
 
@@ -72,6 +74,21 @@ def test_without_a_day_it_goes_out_now(
     assert said.out.endswith("A letter with it goes to zoe@example.org now.\n")
     found = gift(db, configured)
     assert found.send_at == found.created_at
+
+
+def test_the_letter_says_who_gives(
+    connector: Connector, db: Database, configured: Settings, environment: jinja2.Environment
+) -> None:
+    code = given(connector, "zoe@example.org", "--words", "For the map.")
+
+    now = clock.now()
+    assert letters.write(db, configured, environment, at=now, now=now) == 1
+
+    ((text,),) = rows(db, "SELECT text FROM letters")
+    assert "Ines Marlow gives you a year of" in str(text)
+    assert "For the map." in str(text)
+    assert code in str(text)
+    assert "sent on " in connector("gifts", "list").out
 
 
 def test_a_gift_that_is_taken_back_makes_no_member_any_more(
