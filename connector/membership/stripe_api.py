@@ -356,12 +356,13 @@ def preview(
         # Nothing is charged within a trial, and the next invoice is of all that comes after it.
         begins = one.trial_end or one.period_end
         return Preview(Amount(0, one.currency), choice.amount, at=0, next_at=begins)
+    at = max(now, one.period_start) // SECOND  # two clocks are never quite the same
     asked: Any = {
         "subscription": one.id,
         "subscription_details": {
             "items": [{"id": one.item_id, **_price(client, settings, choice)}],
             "proration_behavior": "always_invoice",
-            "proration_date": now // SECOND,
+            "proration_date": at,
         },
     }
     with asking():
@@ -369,7 +370,7 @@ def preview(
     return Preview(
         now=Amount(found["amount_due"], found["currency"]),
         then=choice.amount,
-        at=now // SECOND * SECOND,
+        at=at * SECOND,
         next_at=billing.paid_until(found) or one.period_end,
         credit=Amount(max(0, -found["total"]), found["currency"]),
     )
