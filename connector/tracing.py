@@ -65,7 +65,8 @@ def _standing(
         return f"{clock.moment(at or 0, zone):%Y-%m-%d}"
 
     if found is None:
-        words = "Not on the list."
+        moved = readers.moved_to(connection, key)
+        words = f"Moved, and reads at {moved} now." if moved else "Not on the list."
     elif found.state == "pending":
         words = f"Asked for letters on {day(found.created_at)}, and has not confirmed."
     elif found.state == "unsubscribed":

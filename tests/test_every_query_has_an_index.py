@@ -62,6 +62,7 @@ ON_PURPOSE = {
     "delivery.count_again": "people who may be written to now, for `connector resend`",
     "delivery.requeue": "the same, once they are queued again",
     "readers.has_erasures": "one row, whichever comes first",
+    "readers.has_former": "the same",
     "readers.counts": "`connector status` counts the list",
     "readers.everybody": "the export of the whole list",
     "readers.find": "`connector readers` looks for a piece of a name",

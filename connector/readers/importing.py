@@ -157,6 +157,7 @@ class _Import:
         batch = self._judge(rows)
         with db.write() as tx:
             self._refuse_erased(tx, batch)
+            self._leave_out_moved(tx, batch)
             newest = store.newest(tx)
             added = store.insert_imported(tx, batch.people)
             store.insert_imported_consents(tx, newer_than=newest, page=self.page, now=self.now)
@@ -228,6 +229,13 @@ class _Import:
             else:
                 kept.append(person)
         batch.people = kept
+
+    def _leave_out_moved(self, tx: Transaction, batch: _Batch) -> None:
+        """Known already, under the address they moved to; nobody gets two letters."""
+        if store.has_former(tx):
+            batch.people = [
+                person for person in batch.people if store.moved_to(tx, person["key"]) is None
+            ]
 
     def _suppress(self, tx: Transaction, batch: _Batch, newest: int) -> None:
         for key in batch.suppressed:

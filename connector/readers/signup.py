@@ -129,6 +129,8 @@ def _refuse_the_unwilling(connection: Connection, settings: Settings, to: Addres
     known = store.by_key(connection, to.key)
     if known is not None and known.state == "unsubscribed":
         raise Refused(f"{to.display} has unsubscribed. {back}")
+    if known is None and (moved := store.moved_to(connection, to.key)):
+        raise Refused(f"{to.display} has moved and reads at {moved} now.")
     if erasure.is_erased(connection, settings, to.key):
         raise Refused(f"{to.display} asked to be forgotten. {back}")
     if suppression := mailings.suppression(connection, to.key):

@@ -416,6 +416,23 @@ def former(connection: Connection, subscriber_id: int) -> list[Former]:
     )
 
 
+def moved_to(connection: Connection, email_key: str) -> str | None:
+    """Where somebody reads now who had this address before."""
+    found: str | None = connection.value(
+        """
+        SELECT subscribers.email FROM former_addresses
+          JOIN subscribers ON subscribers.id = former_addresses.subscriber_id
+         WHERE former_addresses.email_key = :key ORDER BY former_addresses.until DESC LIMIT 1
+        """,
+        key=email_key,
+    )
+    return found
+
+
+def has_former(connection: Connection) -> bool:
+    return connection.value("SELECT 1 FROM former_addresses LIMIT 1") is not None
+
+
 # Erasures
 
 

@@ -5,11 +5,12 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
+from connector import tracing
 from connector.database import Database
 from connector.delivery import mailings
-from connector.errors import NotFound
+from connector.errors import NotFound, Refused
 from connector.membership import complimentary
-from connector.readers import links, preferences, signup, store
+from connector.readers import importing, links, preferences, signup, store
 from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
 from tests.conftest import People
@@ -324,8 +325,10 @@ def test_an_address_given_up_is_free_for_somebody_else(
 ) -> None:
     for link in asked:
         yes(client, link)
-    other = signup.add(db, configured, email="ada@example.org", now=now)
+    client.post("/subscribe", data={"email": "ada@example.org"})
     with db.write() as tx:
+        other = store.by_key(tx, "ada@example.org")
+        assert other
         mailings.suppress(tx, other.email_key, why="complained", detail="", now=now)
 
     preferences.erase(db, configured, people.ada.id, now)
@@ -333,6 +336,40 @@ def test_an_address_given_up_is_free_for_somebody_else(
     with db.read() as connection:
         assert store.by_key(connection, "ada@example.org") == other
         assert mailings.suppression(connection, other.email_key) is not None
+
+
+def test_no_old_list_brings_the_old_address_back(
+    client: TestClient,
+    db: Database,
+    people: People,
+    asked: tuple[str, str],
+    configured: Settings,
+    *,
+    now: int,
+) -> None:
+    for link in asked:
+        yes(client, link)
+    listed = configured.root / "old.csv"
+    listed.write_text("email\nada@example.org\neva@example.org\n", encoding="utf-8")
+
+    report = importing.bring(db, configured, listed, now=now)
+
+    assert (report.added, report.known) == (1, 1)
+    with pytest.raises(Refused, match=r"reads at Ada@example\.net now"):
+        signup.add(db, configured, email="ada@example.org", now=now)
+    told = tracing.trace(db, configured, "ada@example.org", now=now)
+    assert told.standing == "Moved, and reads at Ada@example.net now."
+
+
+def test_who_wants_the_old_address_back_too_signs_up_there(
+    client: TestClient, db: Database, people: People, asked: tuple[str, str]
+) -> None:
+    for link in asked:
+        yes(client, link)
+
+    client.post("/subscribe", data={"email": "ada@example.org"})
+
+    assert letters_to(db, "ada@example.org", "confirm") != []
 
 
 def test_a_forged_link_decides_nothing(
