@@ -11,7 +11,7 @@ from connector.settings import load
 from connector.till import desk, opening
 from tests.cli.conftest import Connector
 from tests.cli.ledger import rows
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import SECRET, Terminal
 from tests.membership.conftest import Life
 
 TIERS = """
@@ -25,6 +25,7 @@ name = "Founding member"
 suggested = ["8", "12"]
 minimum = "1"
 """
+SECRETS = {"CONNECTOR_SECRET": SECRET}
 PAYS = "SELECT cents FROM subscriptions WHERE status = 'active' ORDER BY created_at, cents"
 
 
@@ -154,7 +155,7 @@ def test_when_stripe_goes_away_it_says_how_far_it_came(
 ) -> None:
     dearer(connector, root)
     life = lives[0]
-    settings = load(root, {"CONNECTOR_SECRET": "a test's own secret, long enough to be one"})
+    settings = load(root, SECRETS)
     client = opening.client(settings, life.db)
     (one, *_) = [move for found in pricing.standing(client, settings) for move in found.moves]
     assert pricing.move(life.db, settings, client, one, now=life.start)
@@ -171,12 +172,36 @@ def test_what_changed_meanwhile_stays_as_it_was_chosen(
 ) -> None:
     dearer(connector, root)
     life = lives[0]
-    settings = load(root, {"CONNECTOR_SECRET": "a test's own secret, long enough to be one"})
+    settings = load(root, SECRETS)
     client = opening.client(settings, life.db)
     (one, *_) = [move for found in pricing.standing(client, settings) for move in found.moves]
     client.v1.subscriptions.cancel(one.subscription_id)
 
     assert not pricing.move(life.db, settings, client, one, now=life.start)
+
+
+def test_whoever_is_on_trial_pays_the_new_price_first(
+    connector: Connector, life: Life, root: Path
+) -> None:
+    def set_price(monthly: str) -> None:
+        text = (root / "connector.toml").read_text(encoding="utf-8").partition("\n[tiers.")[0]
+        tier = f'\n[tiers.supporter]\nmonthly = "{monthly}"\ntrial_days = 14\n'
+        (root / "connector.toml").write_text(text + tier, encoding="utf-8")
+        assert connector("stripe", "setup", "--yes").code == 0
+
+    set_price("5")
+    trial = replace(life, settings=load(root, SECRETS))
+    trial.join()
+    trial.hear()
+    set_price("6")
+
+    assert connector("prices", "--everyone", "--yes").code == 0
+
+    trial.wait(15)
+    trial.hear()
+    with life.db.read() as connection:
+        paid = store.payments_of(connection, life.somebody.id, mode="till")
+    assert [one.cents for one in paid] == [600, 0]
 
 
 def test_first_the_price_has_to_be_at_stripe(
