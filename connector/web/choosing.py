@@ -146,20 +146,22 @@ def _wrong(form: ChoiceForm, error: Exception) -> ChoiceForm:
 
 def shelves(settings: Settings, currency: str = "") -> list[Shelf]:
     """Every paid tier, in a currency where it has it and in its own where it has not."""
-    return [
+    found = [
         _shelf(settings, one, _in(one, currency))
         for one in settings.tiers
         if one.key not in (FREE, TIP)
     ]
+    return [one for one in found if one.rows or one.own]
 
 
 def presents(settings: Settings, currency: str = "") -> list[Shelf]:
     """The same as gifts of some months."""
-    return [
+    found = [
         _present_shelf(settings, one, _in(one, currency))
         for one in settings.tiers
         if one.key not in (FREE, TIP)
     ]
+    return [one for one in found if one.rows or one.own]
 
 
 def tips(settings: Settings, currency: str = "") -> Shelf | None:

@@ -22,7 +22,7 @@ from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
 from connector.web import choosing, forms, joining, session
 from connector.web.choosing import ChoiceForm
-from connector.web.plan import plan_of
+from connector.web.plan import name_of, plan_of
 from connector.web.site import Site, page, see, site_of
 
 AHEAD = 365  # days
@@ -237,7 +237,7 @@ def _parcel(request: Request, found: Gift, *, site: Site, reader: Subscriber | N
             request,
             "pages/gift_taken.html",
             reader=reader,
-            tier=_name(site.settings, found.tier),
+            tier=name_of(site.settings, found.tier),
             ends_at=until,
         )
     return page(
@@ -258,14 +258,10 @@ def _found(request: Request) -> Gift:
 def _words(site: Site, found: Gift) -> dict[str, Any]:
     return {
         "code": found.code,
-        "tier": _name(site.settings, found.tier),
+        "tier": name_of(site.settings, found.tier),
         "months": choosing.for_months(found.months),
         "words": found.words,
     }
-
-
-def _name(settings: Settings, tier: str) -> str:
-    return next((one.name for one in settings.tiers if one.key == tier), tier.capitalize())
 
 
 # What they share

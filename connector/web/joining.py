@@ -13,17 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connector import clock
+from connector.delivery import links
 from connector.errors import NotFound, PaymentsUnavailable
 from connector.membership import gifts, money, plan, projection, stripe_api, tiers
 from connector.membership.billing import Checkout, Subscription
 from connector.publishing import store as issues
 from connector.readers import signup
 from connector.readers.subscriber import Subscriber
-from connector.settings import FREE, Settings
+from connector.settings import FREE
 from connector.web import choosing, forms, session
 from connector.web.choosing import ChoiceForm
 from connector.web.forms import SubscribeForm
-from connector.web.plan import plan_of
+from connector.web.plan import name_of, plan_of, price_of
 from connector.web.site import PUBLIC, Site, client_of, page, see, site_of
 
 SESSION = re.compile(r"cs_\w{1,200}", re.ASCII)
@@ -208,11 +209,15 @@ def ask(request: Request, form: SubscribeForm, onward: str) -> None:
 
 def local(site: Site, url: str) -> str:
     """A page of our own without its host, so that it opens where the reader is."""
-    return url.removeprefix(home(site)) if url.startswith(f"{home(site)}/") else url
+    for root in (home(site), site.settings.publication.url.rstrip("/")):
+        if url.startswith(f"{root}/"):
+            return url.removeprefix(root)
+    return url
 
 
 def home(site: Site) -> str:
-    return site.settings.publication.url.rstrip("/")
+    """The root of the site as Stripe takes it: an international host in its ASCII form."""
+    return links.site(site.settings).rstrip("/")
 
 
 def _begin(request: Request, reader: Subscriber, choice: ChoiceForm) -> str:
@@ -320,12 +325,11 @@ def _paid(site: Site, found: Checkout) -> dict[str, Any]:
     now_is = _subscription(site, found)
     settings = site.settings
     return {
-        "tier": _name(settings, found.tier),
+        "tier": name_of(settings, found.tier),
         "amount": money.show(found.amount, settings.publication.language),
         "way_back": local(site, found.url) if found.status == "open" else "",
         "plan": now_is,
-        "every": choosing.A[now_is.every] if now_is else "",
-        "price": money.show(now_is.amount, settings.publication.language) if now_is else "",
+        "price": price_of(settings, now_is) if now_is else "",
         "is_second": bool(found.subscription_id) and now_is is None,
         "gift": gifts.bought(site.db, found) if found.kind == "gift" else None,
         "months": choosing.for_months(found.months),
@@ -338,8 +342,3 @@ def _subscription(site: Site, found: Checkout) -> Subscription | None:
         return None
     known = plan.current(site.db, site.settings, found.subscriber_id)
     return known if known is not None and known.id == found.subscription_id else None
-
-
-def _name(settings: Settings, tier: str) -> str:
-    """What a tier is called; nothing for one that is not offered any more."""
-    return next((one.name for one in settings.tiers if one.key == tier), "")

@@ -309,6 +309,24 @@ def test_a_visit_that_ran_out_leads_to_a_new_one(ada: Purse) -> None:
     assert 'href="/subscribe"' in response.text
 
 
+def test_a_trial_says_when_the_first_payment_is(
+    configured: Settings, db: Database, people: People, turned: Clock
+) -> None:
+    supporter = TierSettings("supporter", name="Supporter", monthly="5", trial_days=14)
+    ours = replace(configured, tiers=(TierSettings(FREE, name="Free"), supporter))
+    with TestClient(
+        create_app(ours, db), base_url=ours.publication.url, follow_redirects=False
+    ) as client:
+        purse = Purse(client, db, ours)
+        purse.sign_in(people.ada)
+        key = purse.go("supporter-month-usd")
+        purse.pay(key)
+        thanks = purse.thanks(key)
+
+    assert "Supporter, $5 a month" in thanks.text
+    assert "Nothing is charged before 5 October 2026" in thanks.text
+
+
 # One membership
 
 
