@@ -5,20 +5,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from connector import database
+from connector import clock, database
 from connector import settings as publication
 from connector.database import Database
-from connector.errors import NotFound, Refused
+from connector.errors import NotFound, PaymentsUnavailable, Refused
 from connector.membership import plan, store, stripe_api, tiers
+from connector.membership.notes import FRESH
 from connector.readers import signup
 from connector.till import desk
 from connector.till.transport import TillClient
 from tests.conftest import NOW, TOML
 from tests.membership.conftest import Life
+from tests.membership.post import write, written
 
+# A life takes a second or two; to make it smaller takes minutes.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 TABLES = ("memberships", "subscriptions", "payments", "refunds", "disputes")
 HEARING = st.fixed_dictionaries(
     {
@@ -30,12 +34,13 @@ HEARING = st.fixed_dictionaries(
 )
 
 
-def lived(root: Any) -> Life:
+def lived(root: Any, start: int = NOW) -> Life:
     (root / "connector.toml").write_text(TOML, encoding="utf-8")
     told = publication.load(root, {"CONNECTOR_SECRET": "a test's own secret, long enough"})
     db = database.open(told.database)
     ada = signup.add(db, told, email="ada@example.org", name="Ada", now=NOW)
-    return Life(db, told, stripe_api.client(told, TillClient(db, told, lambda: NOW)), ada)
+    client = stripe_api.client(told, TillClient(db, told, lambda: start))
+    return Life(db, told, client, ada, start)
 
 
 def _two_tabs(life: Life) -> None:
@@ -65,7 +70,7 @@ def _decide(life: Life) -> None:
     with life.db.read() as connection:
         open_ = store.disputes(connection, mode="till")
     dispute = open_[0].id if open_ else "dp_none"
-    desk.decide(life.db, life.settings, dispute, won=True, now=NOW)
+    desk.decide(life.db, life.settings, dispute, won=True, now=life.start)
 
 
 DEEDS: dict[str, Callable[[Life], Any]] = {
@@ -83,10 +88,10 @@ DEEDS: dict[str, Callable[[Life], Any]] = {
     "go on": _by(plan.go_on),
     "end": _by(plan.end),
     "refund": lambda life: desk.refund(
-        life.db, life.settings, _paid(life.db, life.somebody.id), amount=100, now=NOW
+        life.db, life.settings, _paid(life.db, life.somebody.id), amount=100, now=life.start
     ),
     "dispute": lambda life: desk.dispute(
-        life.db, life.settings, _paid(life.db, life.somebody.id), now=NOW
+        life.db, life.settings, _paid(life.db, life.somebody.id), now=life.start
     ),
     "decide": _decide,
 }
@@ -94,7 +99,7 @@ DEEDS: dict[str, Callable[[Life], Any]] = {
 
 def do(life: Life, deed: str) -> None:
     """One thing that may happen in a life; what cannot happen now does not."""
-    with contextlib.suppress(Refused, NotFound):
+    with contextlib.suppress(Refused, NotFound, PaymentsUnavailable):
         DEEDS[deed](life)
 
 
@@ -172,3 +177,69 @@ def test_all_that_is_owed_is_owed_once(
         owed = [(note.what, note.to_whom) for note in store.owed(connection, limit=99)]
     assert owed == [("joined", "reader"), ("joined", "writer")]
     life.db.close()
+
+
+@given(
+    deeds=st.lists(st.sampled_from(sorted(DEEDS)), min_size=1, max_size=10),
+    hearings=st.lists(HEARING, max_size=4),
+    restarts=st.booleans(),
+)
+@settings(max_examples=8, phases=UNSHRUNK)
+def test_a_life_ends_in_the_same_letters_however_it_was_heard(
+    tmp_path_factory: pytest.TempPathFactory,
+    deeds: list[str],
+    hearings: list[dict[str, Any]],
+    restarts: bool,
+) -> None:
+    start = clock.now()
+    heard, unheard = (lived(tmp_path_factory.mktemp("life"), start) for _ in range(2))
+    for deed in deeds:
+        do(heard, deed)
+        do(unheard, deed)
+
+    for hearing in hearings:
+        heard.hear(**hearing)
+        if restarts:
+            heard.db.close()
+    for life in (heard, unheard):
+        life.sync()
+
+    assert _letters(heard) == _letters(unheard)
+    assert write(heard) == []
+    heard.db.close()
+    unheard.db.close()
+
+
+@given(
+    deeds=st.lists(
+        st.tuples(st.sampled_from(sorted(DEEDS)), st.none() | HEARING), min_size=1, max_size=10
+    )
+)
+@settings(max_examples=6, phases=UNSHRUNK)
+def test_nothing_is_told_twice_and_the_last_word_is_true(
+    tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, dict[str, Any] | None]]
+) -> None:
+    life = lived(tmp_path_factory.mktemp("life"), clock.now())
+
+    for deed, hearing in deeds:
+        do(life, deed)
+        if hearing is not None:
+            life.hear(**hearing)
+            write(life)
+    life.sync()
+    write(life)
+
+    with life.db.read() as connection:
+        last = store.last_told(connection, life.somebody.id, to_whom="reader")
+        notes = connection.value("SELECT count(*) FROM notes WHERE mailing_id IS NOT NULL")
+        counting = store.current(connection, life.somebody.id, mode="till")
+    assert len(written(life.db)) == notes
+    if counting is not None and life.now - counting.created_at < FRESH:
+        assert last is not None
+        assert last[0] == "joined"
+    life.db.close()
+
+
+def _letters(life: Life) -> list[tuple[str, str]]:
+    write(life)
+    return sorted((one.to, one.about) for one in written(life.db))
