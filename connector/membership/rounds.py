@@ -23,7 +23,7 @@ from connector import clock
 from connector.clock import DAY, HOUR, MINUTE, SECOND
 from connector.database import Database
 from connector.errors import ConnectorError, DatabaseUnavailable, PaymentsUnavailable
-from connector.membership import letters, store, sweep, webhooks
+from connector.membership import duplicates, letters, store, sweep, webhooks
 from connector.membership.stripe_api import Client
 from connector.settings import Settings
 
@@ -227,6 +227,8 @@ def _follow(duty: Duty) -> str:
             break
     if not followed:
         raise PaymentsUnavailable("Stripe did not answer; the events wait.")
+    # Whoever paid twice by a slip has it back before they wonder.
+    duplicates.settle(duty.db, duty.settings, duty.payments(), now=duty.payments.now())
     return ""
 
 
