@@ -5,6 +5,7 @@ Beside a key of Stripe every command here is refused.
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,16 +20,18 @@ from connector.clock import DAY, HOUR, SECOND
 from connector.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from connector.database import Database
     from connector.settings import Settings
     from connector.till.events import Delivered
 
 SPAN = re.compile(r"(\d{1,5})\s*(hour|day|week|month|year)s?")
 FURTHEST = 10 * 366 * DAY
-# Events are given up after three days, so the clock is never turned further at once.
+# What falls due within a few hours is one stop of the clock.
 STEP = 6 * HOUR
+# Letters are not written a week late.
+LONGEST_STEP = 6 * DAY
+# How often we wait for whoever serves the site to finish what it follows.
+PATIENCE, PAUSE_SECONDS = 50, 0.1
 MOST = 40
 FAULTS = {
     "declines": "declined renewal",
@@ -103,16 +106,16 @@ def advance(span: tuple[str, ...]) -> None:
 
     with _playing() as play:
         start = desk.time(play.db, now=clock.now())
-        until = _after(start, " ".join(span))
+        whole = _after(start, " ".join(span)) - start
         lines: list[str] = []
         with console.progress("days") as bar:
-            task = bar.add_task("Turning the clock", total=-(-(until - start) // DAY))
-            for at, told in _turned(play, until):
+            task = bar.add_task("Turning the clock", total=-(-whole // DAY))
+            for behind, told in _turned(play, whole):
                 lines += told
-                bar.update(task, completed=-(-(at - start) // DAY))
+                bar.update(task, completed=-(-behind // DAY))
         _say(lines)
-        zone = play.settings.publication.zone
-        click.echo(f"At the Till it is {clock.moment(until, zone):%Y-%m-%d %H:%M} now.")
+        at = clock.moment(desk.time(play.db, now=clock.now()), play.settings.publication.zone)
+        click.echo(f"At the Till it is {at:%Y-%m-%d %H:%M} now.")
 
 
 @till.command()
@@ -235,7 +238,7 @@ def deliver(*, shuffled: bool, twice: int, drop: int, seed: int) -> None:
     """Hand the events that wait to the site; out of order, twice or never, if you like."""
     with _playing() as play:
         order = "shuffled" if shuffled else "as made"
-        done = _ring(play, order=order, twice=twice, drop=drop, seed=seed)
+        done = _Site(play).ring(order=order, twice=twice, drop=drop, seed=seed)
         click.echo(
             f"{console.counted(done.taken, 'event')} taken, {done.refused:,} not, {done.lost:,} lost."
         )
@@ -249,6 +252,10 @@ def _playing() -> Iterator[Play]:
         raise Refused(
             "The Till stays closed beside a key of Stripe; to play, take CONNECTOR_STRIPE_KEY away."
         )
+    if not settings.takes_payments:
+        raise Refused(
+            "Nothing can be paid for here: connector.toml offers no tier that costs something."
+        )
     with opened(settings) as db:
         yield Play(settings, db)
 
@@ -261,7 +268,8 @@ def _telling(play: Play) -> Iterator[None]:
     before = telling.newest(play.db)
     yield
     _say(telling.told(play.db, play.settings, after=before, now=clock.now()))
-    _warn_of(_ring(play))
+    site = _Site(play)
+    _warn_of(site.hear())
 
 
 def _say(lines: list[str]) -> None:
@@ -277,43 +285,74 @@ def _warn_of(done: "Delivered") -> None:
         click.echo(f"{waiting} not taken by the site. Try again with: connector till deliver")
 
 
-def _ring(play: Play, **how: Any) -> "Delivered":
-    """Hand over what waits, to the site's own hook in this process."""
-    return _bell(play)(**how)
+class _Site:
+    """The site in this process, which hears of what happened at the Till and follows it.
+
+    Whoever serves it may be at it, too; each event is followed once.
+    """
+
+    def __init__(self, play: Play) -> None:
+        from connector import templates
+        from connector.membership.rounds import Attendant
+        from connector.till.opening import Payments
+        from connector.web.app import create_app
+
+        self._play = play
+        self._app = create_app(play.settings, play.db, remembers=False)
+        self._payments = Payments(play.settings, play.db)
+        environment = templates.environment(play.settings.root)
+        self._attendant = Attendant(play.db, play.settings, environment, self._payments)
+        self._patience = PATIENCE
+
+    def ring(self, **how: Any) -> "Delivered":
+        """Hand over what waits, to the site's own hook."""
+        import anyio
+
+        from connector.web import till as pages
+
+        return anyio.run(partial(pages.ring, self._app, **how))
+
+    def hear(self) -> "Delivered":
+        """Hand over what waits, and do what the site would do about it: follow it, write letters."""
+        from connector.membership import letters, rounds
+
+        done = self.ring()
+        letters.look(self._play.db, self._play.settings, at=self._payments.now(), now=clock.now())
+        at_once = [one for one in rounds.ROUNDS if one.waits]
+        self._attendant.attend(at_once, now=clock.now())
+        while self._patience and self._is_behind():
+            self._patience -= 1
+            time.sleep(PAUSE_SECONDS)
+            self._attendant.attend(at_once, now=clock.now())
+        return done
+
+    def _is_behind(self) -> bool:
+        from connector.membership import store
+
+        with self._play.db.read() as connection:
+            now = self._payments.now()
+            return bool(store.waiting_events(connection, mode="till", limit=1, now=now))
 
 
-def _bell(play: Play) -> "Callable[..., Delivered]":
-    """The site in this process, and its hook that takes events."""
-    import anyio
+def _turned(play: Play, span: int) -> Iterator[tuple[int, list[str]]]:
+    """Turn the clock by `span`, stopping where something falls due, and every few days.
 
-    from connector.web import till as pages
-    from connector.web.app import create_app
-
-    app = create_app(play.settings, play.db, remembers=False)
-
-    def ring(**how: Any) -> "Delivered":
-        return anyio.run(partial(pages.ring, app, **how))
-
-    return ring
-
-
-def _turned(play: Play, until: int) -> Iterator[tuple[int, list[str]]]:
-    """Turn the clock to `until`, stopping where something falls due.
-
-    At each stop the site hears of it; the Till's time there, and what happened, in words.
+    At each stop the site hears of it; how much is behind us, and what happened, in words.
     """
     from connector.till import desk, telling
 
-    ring = _bell(play)
-    done = ring()  # what waits would be too old at the next stop
-    while (at := desk.time(play.db, now=clock.now())) < until:
+    site, left = _Site(play), span
+    done = site.hear()  # what waits would be too old at the next stop
+    while left:
         before = telling.newest(play.db)
-        due = desk.next_due(play.db, by=until)
-        stop = until if due is None else min(until, max(due, at + STEP))
-        desk.advance(play.db, play.settings, -(-(stop - at) // SECOND), now=clock.now())
+        at, most = desk.time(play.db, now=clock.now()), min(left, LONGEST_STEP)
+        due = desk.next_due(play.db, by=at + most)
+        step = most if due is None else min(most, max(due - at, STEP))
+        desk.advance(play.db, play.settings, -(-step // SECOND), now=clock.now())
         lines = telling.told(play.db, play.settings, after=before, now=clock.now())
-        done = ring()
-        yield stop, lines
+        done = site.hear()
+        left -= step
+        yield span - left, lines
     _warn_of(done)
 
 
