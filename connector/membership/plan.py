@@ -5,7 +5,7 @@ Each asks Stripe, then writes what Stripe says now; nothing is believed to have 
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connector.database import Database
 from connector.errors import NotFound, PaymentsUnavailable, Refused
@@ -37,6 +37,8 @@ def begin(
     if current(db, settings, subscriber.id) is not None:
         raise Refused("You are a member already. Thank you! You can change your plan instead.")
     customer_id = customer(db, settings, client, subscriber, now=now)
+    if has_had_one(db, settings, subscriber.id):
+        choice = replace(choice, trial_days=0)
     return stripe_api.create_checkout(
         client,
         settings,
@@ -47,6 +49,13 @@ def begin(
         cancel_url=cancel_url,
         promotion=promotion,
     )
+
+
+def has_had_one(db: Database, settings: Settings, subscriber_id: int) -> bool:
+    """Whether they were a paying member before: days of trial are for who never was."""
+    with db.read() as connection:
+        known = store.subscriptions_of(connection, subscriber_id, mode=settings.stripe.mode)
+    return any(billing.has_begun(one) for one in known)
 
 
 def customer(

@@ -5,6 +5,8 @@ believed before Stripe says so.
 """
 
 import re
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -96,7 +98,7 @@ def join(request: Request) -> Response:
     choice = choosing.wished(request.query_params.get("join", ""), site.settings)
     if choice.choice is None:
         return _choosing(request, choice=choice, status_code=422 if choice.errors else 200)
-    return _chosen(request, choice, is_back="back" in request.query_params)
+    return _chosen(request, reader, choice, is_back="back" in request.query_params)
 
 
 async def go(request: Request) -> Response:
@@ -115,7 +117,8 @@ async def onward(request: Request, reader: Subscriber, choice: ChoiceForm) -> Re
     try:
         return see(await run_in_threadpool(_begin, request, reader, choice))
     except PaymentsUnavailable:
-        return _chosen(request, choice, problem=AWAY, status_code=503)
+        again = partial(_chosen, problem=AWAY, status_code=503)
+        return await run_in_threadpool(again, request, reader, choice)
 
 
 async def go_on(request: Request, reader: Subscriber) -> Response:
@@ -270,6 +273,7 @@ def _choosing(
     known = choosing.currencies(settings)
     if currency and currency not in known:
         raise NotFound("There is nothing to be had in this currency.")
+    reader = session.reader(request)
     picked = choice.picked.split("-") if choice else []
     if not currency and len(picked) > 2 and picked[2] in known:  # noqa: PLR2004 - its third part
         currency = picked[2]
@@ -278,8 +282,11 @@ def _choosing(
         template,
         form=form or SubscribeForm(),
         choice=choice or ChoiceForm(),
-        reader=session.reader(request),
-        shelves=choosing.shelves(settings, currency),
+        reader=reader,
+        shelves=[
+            replace(one, trial_days=_trial_days(request, reader, one.trial_days))
+            for one in choosing.shelves(settings, currency)
+        ],
         currency=currency or (known[0] if known else ""),
         currencies=known,
         free=tiers.find(settings, FREE),
@@ -288,12 +295,21 @@ def _choosing(
     )
 
 
+def _trial_days(request: Request, reader: Subscriber | None, days: int) -> int:
+    """Days of trial are for who never paid before."""
+    site = site_of(request)
+    if reader is None or not days or not plan.has_had_one(site.db, site.settings, reader.id):
+        return days
+    return 0
+
+
 def _again(request: Request, form: SubscribeForm, choice: ChoiceForm) -> Response:
     return _choosing(request, form=form, choice=choice, status_code=422)
 
 
 def _chosen(
     request: Request,
+    reader: Subscriber,
     choice: ChoiceForm,
     *,
     is_back: bool = False,
@@ -307,6 +323,7 @@ def _chosen(
         status_code=status_code,
         choice=choice,
         chosen=choice.choice,
+        trial_days=_trial_days(request, reader, choice.choice.trial_days) if choice.choice else 0,
         told=choosing.told(settings, choice.choice) if choice.choice else "",
         is_back=is_back,
         problem=problem,

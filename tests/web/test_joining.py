@@ -309,7 +309,7 @@ def test_a_visit_that_ran_out_leads_to_a_new_one(ada: Purse) -> None:
     assert 'href="/subscribe"' in response.text
 
 
-def test_a_trial_says_when_the_first_payment_is(
+def test_a_trial_says_when_the_first_payment_is_and_comes_once(
     configured: Settings, db: Database, people: People, turned: Clock
 ) -> None:
     supporter = TierSettings("supporter", name="Supporter", monthly="5", trial_days=14)
@@ -323,8 +323,14 @@ def test_a_trial_says_when_the_first_payment_is(
         purse.pay(key)
         thanks = purse.thanks(key)
 
+        plan.end(db, ours, purse.stripe, people.ada.id, now=turned.now)
+        again = client.get("/join?join=supporter-month-usd")
+        session, _ = purse.session(purse.go("supporter-month-usd"))
+
     assert "Supporter, $5 a month" in thanks.text
     assert "Nothing is charged before 5 October 2026" in thanks.text
+    assert "days are free" not in again.text
+    assert session["amount_total"] == 500
 
 
 # One membership
