@@ -31,7 +31,7 @@ HERE = "http://127.0.0.1:8000"
 LIMITS = "\n[limits]\nconfirmations_per_client = 1000\n"
 ADDRESS = re.compile(r" (?:is|it) at (http://[^\s/]+)")
 # What a sender notes about itself while it waits.
-RESTLESS = {"senders", "relays"}
+RESTLESS = {"senders", "relays", "rounds"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Site:
         return self.client.request(method, address, headers=headers, **values)
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table, but for a sender's own heartbeat."""
+        """Every row of every table, but for what a sender does by itself."""
         with self.db() as db:
             return {
                 name: list(map(repr, rows))
