@@ -1,5 +1,8 @@
 """`connector status` and `connector doctor` say how payments stand, where anything can be paid for."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +14,12 @@ from connector.clock import HOUR
 from connector.database import Database
 from connector.membership import projection, store
 from connector.settings import Settings, Stripe, TierSettings
+from tests.cli import terminal
 from tests.cli.conftest import Connector
 from tests.cli.terminal import Said
 from tests.membership.conftest import Life
+from tests.membership.post import written
+from tests.waiting import until
 
 FREE = '\n[tiers.free]\nname = "Free"\n'
 
@@ -102,3 +108,53 @@ def test_a_site_without_tiers_is_left_alone(db: Database, configured: Settings) 
 
     assert list(paying.ailments(db, free)) == []
     assert paying.standing(db, free) == ""
+
+
+def test_a_sender_follows_what_waits_and_stops_when_told(root: Path, life: Life) -> None:
+    life.join()
+    life.deliver()
+
+    with terminal.running(root, "work") as process:
+        until(lambda: len(written(life.db)) == 2, "the letters")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (0, "")
+    assert [one.about for one in written(life.db)] == ["joined", "joined"]
+
+
+LOOKING = """
+import sys
+from pathlib import Path
+from connector import database, settings
+from connector.cli import paying
+from connector.membership import store
+
+told = settings.load(Path(sys.argv[1]))
+db = database.open(told.database)
+done = set()
+with paying.rounds(db, told):
+    while told.takes_payments and len(done) < 3:
+        with db.read() as connection:
+            done = {name for name, one in store.rounds(connection).items() if one.done_at}
+db.close()
+print(len(done), "stripe" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("more", "said"), [("", "3 False"), (FREE, "0 False")])
+def test_stripe_is_not_loaded_where_nobody_ever_paid(
+    root: Path, db: Database, more: str, said: str
+) -> None:
+    with (root / "connector.toml").open("a", encoding="utf-8") as file:
+        file.write(more)
+
+    looked = subprocess.run(
+        [sys.executable, "-c", LOOKING, root],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert looked.stdout.strip() == said
