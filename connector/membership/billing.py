@@ -170,7 +170,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What a promotion code takes off: `percent` as “20”, or an amount; `months` when it ends."""
+    """What a promotion code takes off: `percent` as “20”, or an amount; `months` when it ends.
+
+    `tiers` are those it is for; all of them when empty.
+    """
 
     id: str
     code: str
@@ -178,6 +181,7 @@ class Promotion:
     off: Amount | None
     duration: str
     months: int
+    tiers: tuple[str, ...] = ()
 
 
 def promotion(raw: Raw) -> Promotion | None:
@@ -193,6 +197,7 @@ def promotion(raw: Raw) -> Promotion | None:
         off=Amount(off, coupon["currency"]) if off else None,
         duration=coupon["duration"],
         months=coupon.get("duration_in_months") or 0,
+        tiers=tuple(filter(None, (raw.get("metadata") or {}).get("tiers", "").split(","))),
     )
 
 

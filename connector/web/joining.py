@@ -71,16 +71,17 @@ def sent(request: Request) -> Response:
 def offer(request: Request) -> Response:
     """Anyone with the link of an offer: what it is, and the same form with the offer in it."""
     site, code = site_of(request), request.path_params["name"]
-    told, is_away = "", False
+    found, is_away = None, False
     try:
-        told = _told_of_offer(site, code)
+        found = stripe_api.promotion(site.payments(), code)
     except PaymentsUnavailable:
         is_away = True
     return _choosing(
         request,
         "pages/offer.html",
-        choice=ChoiceForm(offer=code),
-        told=told,
+        choice=ChoiceForm(offer=code if found or is_away else ""),
+        only=found.tiers if found else (),
+        told=choosing.told_of_offer(site.settings, found) if found else "",
         is_away=is_away,
         status_code=503 if is_away else 200,
     )
@@ -185,12 +186,6 @@ def thanks(request: Request) -> Response:
     )
 
 
-def _told_of_offer(site: Site, code: str) -> str:
-    """An offer in words, as Stripe has it now; nothing for one that is over or never was."""
-    found = stripe_api.promotion(site.payments(), code)
-    return choosing.told_of_offer(site.settings, found) if found else ""
-
-
 # What they share
 
 
@@ -266,6 +261,7 @@ def _choosing(
     *,
     form: SubscribeForm | None = None,
     choice: ChoiceForm | None = None,
+    only: tuple[str, ...] = (),
     **more: Any,
 ) -> Response:
     settings = site_of(request).settings
@@ -286,6 +282,7 @@ def _choosing(
         shelves=[
             replace(one, trial_days=_trial_days(request, reader, one.trial_days))
             for one in choosing.shelves(settings, currency)
+            if not only or one.key in only
         ],
         currency=currency or (known[0] if known else ""),
         currencies=known,

@@ -6,7 +6,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from connector.database import Database
-from connector.membership import duplicates, plan, store, stripe_account
+from connector.membership import duplicates, plan, promotions, store, stripe_account
+from connector.membership.billing import Promotion
+from connector.membership.promotions import Offering
 from connector.readers import store as readers
 from connector.settings import FREE, Prices, Settings, TierSettings
 from connector.till import desk
@@ -422,6 +424,27 @@ def test_the_offer_stays_with_the_wish_when_payment_is_put_off(
 
     assert f"Your offer ({spring})" in page.text
     assert session["amount_total"] == 960
+
+
+def test_an_offer_for_some_tiers_shows_those_and_free(purse: Purse) -> None:
+    terms = Promotion("", "SUMMER", "50", None, "once", 0)
+    wanted = Offering(terms, tiers=("supporter",))
+    promotions.make(purse.stripe, purse.settings, wanted, now=0)
+
+    page = purse.client.get("/offer/SUMMER")
+    session, _ = purse.session(_joined(purse, "SUMMER"))
+
+    assert "50% off the first payment" in page.text
+    assert 'value="supporter-month-usd"' in page.text
+    assert 'value="free" checked' in page.text
+    assert "founding" not in page.text
+    assert session["amount_total"] == 250
+
+
+def _joined(purse: Purse, offer: str) -> str:
+    """Somebody new, by an offer to the checkout."""
+    purse.choose("supporter-month-usd", email="eva@example.org", offer=offer)
+    return visit(purse.client.post(purse.link()))
 
 
 def test_an_offer_that_is_over_says_so_and_the_form_is_there(client: TestClient) -> None:
