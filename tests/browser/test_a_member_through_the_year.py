@@ -13,22 +13,9 @@ from tests.browser.looking import overflow
 from tests.browser.test_the_whole_way import follow, is_titled, open_letter
 from tests.stories import site
 from tests.stories.letters import InTheTray
-from tests.stories.site import Site
+from tests.stories.site import TIERS, Site
 from tests.waiting import until
 
-TIERS = """
-[tiers.supporter]
-monthly = "5"
-yearly = "50"
-
-[tiers.founding]
-name = "Founding member"
-suggested = ["8", "15", "30"]
-minimum = "2"
-
-[tiers.tip]
-suggested = ["3", "7"]
-"""
 ISSUE = """---
 title: The bench
 ---

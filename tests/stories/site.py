@@ -27,6 +27,20 @@ from tests.waiting import until
 SECRET = {"CONNECTOR_SECRET": "a test's own secret, long enough to be one"}
 PUBLIC = "https://letters.example.org"
 HERE = "http://127.0.0.1:8000"
+# What readers may pay, in stories about money.
+TIERS = """
+[tiers.supporter]
+monthly = "5"
+yearly = "50"
+
+[tiers.founding]
+name = "Founding member"
+suggested = ["8", "15", "30"]
+minimum = "2"
+
+[tiers.tip]
+suggested = ["3", "7"]
+"""
 # Everybody in a story asks from the same machine.
 LIMITS = "\n[limits]\nconfirmations_per_client = 1000\n"
 ADDRESS = re.compile(r" (?:is|it) at (http://[^\s/]+)")
