@@ -15,7 +15,7 @@ from connector.delivery.stretches import Hand
 from connector.errors import DatabaseUnavailable
 
 # Long enough for the other connections to have something to write too; not felt by anyone.
-GATHER_SECONDS = 0.004
+GATHER_SECONDS = 0.010
 RETRY_SECONDS = 1
 
 
