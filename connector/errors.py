@@ -106,3 +106,7 @@ class PaymentsUnavailable(Unavailable):
     def __init__(self, message: str, *, why: str = "") -> None:
         super().__init__(message)
         self.why = why or message
+
+
+class PaymentsRefused(PaymentsUnavailable):
+    """Stripe answers, and does not do what was asked of it."""

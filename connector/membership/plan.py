@@ -4,11 +4,11 @@ Each asks Stripe, then writes what Stripe says now; nothing is believed to have 
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from connector.database import Database
-from connector.errors import NotFound, PaymentsUnavailable, Refused
+from connector.errors import NotFound, PaymentsRefused, PaymentsUnavailable, Refused
 from connector.membership import billing, notes, projection, store, stripe_api
 from connector.membership.billing import Checkout, Payment, Preview, Refund, Subscription
 from connector.membership.stripe_api import Choice, Client
@@ -16,6 +16,10 @@ from connector.readers.subscriber import Subscriber
 from connector.settings import Settings
 
 NOT_PAYING = "There is no paid membership to change."
+OVER = (
+    "This membership has ended, and nothing more is charged. You can begin a new one at any time."
+)
+MOVED_ON = "This membership has changed meanwhile. Please look at how it stands now."
 
 
 def begin(
@@ -92,7 +96,8 @@ def preview(
 ) -> Preview:
     """What another plan or amount costs now, and then. Raises NotFound, Refused."""
     one = _current(db, settings, subscriber_id)
-    return stripe_api.preview(client, settings, one, choice, now=now)
+    with _as_it_stands(db, settings, client, one, now=now):
+        return stripe_api.preview(client, settings, one, choice, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +121,13 @@ def change(
 ) -> Changed:
     """Another plan or amount, at the price that was shown; the same `key` never changes twice.
 
-    Raises Refused, and changes nothing, when the card says no.
+    Raises Refused, and changes nothing, when the card says no; NotFound for one that has ended.
     """
     one = _current(db, settings, subscriber_id)
-    to_agree = stripe_api.change(client, settings, one, choice, previewed_at=previewed_at, key=key)
+    with _as_it_stands(db, settings, client, one, now=now):
+        to_agree = stripe_api.change(
+            client, settings, one, choice, previewed_at=previewed_at, key=key
+        )
     return Changed(_again(db, settings, client, one, now=now), to_agree)
 
 
@@ -132,20 +140,25 @@ def leave(
     now: int,
     comment: str = "",
 ) -> Subscription:
-    """Let it run out at the end of what was paid for; twice is harmless."""
+    """Let it run out at the end of what was paid for; twice is harmless.
+
+    Raises NotFound for one that has ended.
+    """
     one = _current(db, settings, subscriber_id)
     if not one.is_leaving:
-        stripe_api.cancel_at_period_end(client, one.id, comment=comment)
+        with _as_it_stands(db, settings, client, one, now=now):
+            stripe_api.cancel_at_period_end(client, one.id, comment=comment)
     return _again(db, settings, client, one, now=now)
 
 
 def stay(
     db: Database, settings: Settings, client: Client, subscriber_id: int, *, now: int
 ) -> Subscription:
-    """Take a leaving back while it runs; twice is harmless."""
+    """Take a leaving back while it runs; twice is harmless. Raises NotFound when it is over."""
     one = _current(db, settings, subscriber_id)
     if one.is_leaving:
-        stripe_api.keep_on(client, one.id)
+        with _as_it_stands(db, settings, client, one, now=now):
+            stripe_api.keep_on(client, one.id)
     return _again(db, settings, client, one, now=now)
 
 
@@ -154,7 +167,8 @@ def pause(
 ) -> Subscription:
     """Charge nothing until they go on; twice is harmless.
 
-    Raises Refused for one that runs out anyway, or that a payment is owed for.
+    Raises Refused for one that runs out anyway, or that a payment is owed for; NotFound for one
+    that has ended.
     """
     paused = _paused(db, settings, subscriber_id)
     if paused is not None and current(db, settings, subscriber_id) is None:
@@ -162,7 +176,8 @@ def pause(
     one = _current(db, settings, subscriber_id)
     if one.is_leaving or one.status == "past_due":
         raise Refused("This membership cannot pause as it stands now.")
-    stripe_api.pause(client, one.id)
+    with _as_it_stands(db, settings, client, one, now=now):
+        stripe_api.pause(client, one.id)
     return _again(db, settings, client, one, now=now)
 
 
@@ -175,7 +190,8 @@ def go_on(
     paused = _paused(db, settings, subscriber_id)
     if paused is None:
         raise NotFound("There is no membership that pauses.")
-    stripe_api.resume(client, paused.id)
+    with _as_it_stands(db, settings, client, paused, now=now):
+        stripe_api.resume(client, paused.id)
     return _again(db, settings, client, paused, now=now)
 
 
@@ -267,6 +283,26 @@ def _current(db: Database, settings: Settings, subscriber_id: int) -> Subscripti
     if found is None:
         raise NotFound(NOT_PAYING)
     return found
+
+
+@contextlib.contextmanager
+def _as_it_stands(
+    db: Database, settings: Settings, client: Client, one: Subscription, *, now: int
+) -> Iterator[None]:
+    """What Stripe will not do may have a reason we have not heard of: then we write and say it.
+
+    Raises NotFound for a membership that is over, or is no longer what we took it for.
+    """
+    try:
+        yield
+    except (NotFound, PaymentsRefused):
+        try:
+            found = projection.project_subscription(db, settings, client, one.id, now=now)
+        except NotFound:
+            raise NotFound(OVER) from None
+        if found is None or found.status == one.status:
+            raise
+        raise NotFound(MOVED_ON if found.ended_at is None else OVER) from None
 
 
 def _again(

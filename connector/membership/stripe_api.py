@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from connector.clock import SECOND
-from connector.errors import Misconfigured, NotFound, PaymentsUnavailable, Refused
+from connector.errors import (
+    Misconfigured,
+    NotFound,
+    PaymentsRefused,
+    PaymentsUnavailable,
+    Refused,
+)
 from connector.membership import billing
 from connector.membership.billing import (
     Checkout,
@@ -789,7 +795,7 @@ def asking() -> Iterator[None]:
         told = (error.code, error.param, error.user_message)
         log.error("Stripe refused what we asked (%s, %s): %s", *told)  # noqa: TRY400 - our own words
         why = f"Stripe refused it: {error.user_message or error.code}"
-        raise PaymentsUnavailable(AWAY, why=why) from None
+        raise PaymentsRefused(AWAY, why=why) from None
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         why = f"Stripe does not accept our key ({error.http_status}). Check CONNECTOR_STRIPE_KEY."
         log.error(why)  # noqa: TRY400 - its own words hold a part of the key

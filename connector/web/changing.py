@@ -143,6 +143,8 @@ def _do_change(request: Request, wanted: Wanted, form: PlanForm, agreed: Agreed)
             now=site.payments.now(),
             key=agreed.key,
         )
+    except NotFound:
+        return _told(_moved_on(request, wanted.subscriber_id))
     except Refused:
         declined = replace(form, errors={"card": DECLINED})
         return _choosing(request, wanted.one, declined, status_code=409)
@@ -152,14 +154,17 @@ def _do_change(request: Request, wanted: Wanted, form: PlanForm, agreed: Agreed)
 def _preview(request: Request, wanted: Wanted, form: PlanForm) -> Response:
     site, choice = site_of(request), wanted.choice
     settings = site.settings
-    found = plan.preview(
-        site.db,
-        settings,
-        site.payments(),
-        wanted.subscriber_id,
-        choice,
-        now=site.payments.now(),
-    )
+    try:
+        found = plan.preview(
+            site.db,
+            settings,
+            site.payments(),
+            wanted.subscriber_id,
+            choice,
+            now=site.payments.now(),
+        )
+    except NotFound:
+        return _told(_moved_on(request, wanted.subscriber_id))
     return page(
         request,
         "pages/change_preview.html",
@@ -267,11 +272,14 @@ def _cancel(request: Request, reason: str) -> Response:
 
 
 def end(request: Request, subscriber: Subscriber, *, reason: str = "") -> str:
-    """End somebody's plan as it stands; what to tell them: `leaving`, `ended`, or nothing."""
+    """End somebody's plan as it stands; what to tell them: `leaving`, `ended`, or how it moved on."""
     site, state = site_of(request), plan_of(request, subscriber).state
     asked = (site.db, site.settings, site.payments(), subscriber.id)
     if state in ("active", "trial"):
-        plan.leave(*asked, comment=reason, now=site.payments.now())
+        try:
+            plan.leave(*asked, comment=reason, now=site.payments.now())
+        except NotFound:
+            return _moved_on(request, subscriber.id)
         return "leaving"
     if state in ("failing", "paused", "unpaid"):
         plan.end(*asked, now=site.payments.now())
@@ -342,9 +350,18 @@ def _act(request: Request, what: str, verb: Verb, *states: State) -> Response:
         return see(ACCOUNT)
     try:
         done = verb(site.db, site.settings, site.payments(), subscriber.id, now=site.payments.now())
-    except (NotFound, Refused):
+    except NotFound:
+        return _told(_moved_on(request, subscriber.id))
+    except Refused:
         return _told("refused")
     return _told("" if state_of(done) == "failing" else what)
+
+
+def _moved_on(request: Request, subscriber_id: int) -> str:
+    """What to tell somebody whose plan is not what their page showed: it is `over`, or another."""
+    site = site_of(request)
+    running = plan.current(site.db, site.settings, subscriber_id)
+    return "over" if running is None else "anew"
 
 
 def _told(what: str) -> Response:

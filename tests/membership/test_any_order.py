@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connector import clock, database
 from connector import settings as publication
 from connector.database import Database
-from connector.errors import NotFound, PaymentsUnavailable, Refused
+from connector.errors import NotFound, Refused
 from connector.membership import plan, store, stripe_api, tiers
 from connector.membership.notes import FRESH
 from connector.readers import signup
@@ -99,7 +99,7 @@ DEEDS: dict[str, Callable[[Life], Any]] = {
 
 def do(life: Life, deed: str) -> None:
     """One thing that may happen in a life; what cannot happen now does not."""
-    with contextlib.suppress(Refused, NotFound, PaymentsUnavailable):
+    with contextlib.suppress(Refused, NotFound):
         DEEDS[deed](life)
 
 

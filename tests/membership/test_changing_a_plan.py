@@ -1,13 +1,16 @@
 """A plan is changed at the price that was shown, once, and only when its payer can agree."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from connector.errors import NotFound, Refused
-from connector.membership import plan, store, tiers
+from connector.database import Database
+from connector.errors import NotFound, PaymentsUnavailable, Refused
+from connector.membership import plan, store, stripe_api, tiers
 from connector.membership.billing import Preview, Subscription
-from connector.membership.stripe_api import Choice
+from connector.membership.stripe_api import Choice, Client
+from connector.settings import Settings
 from connector.till import desk
 from tests.membership.conftest import Life
 
@@ -150,3 +153,80 @@ def test_pausing_twice_is_one_pause_and_who_owes_cannot(life: Life) -> None:
 def test_who_has_none_has_nothing_to_pause(life: Life) -> None:
     with pytest.raises(NotFound):
         plan.pause(life.db, life.settings, life.client, life.somebody.id, now=life.now)
+
+
+VERBS: dict[str, Callable[[Life], object]] = {
+    "leave": lambda life: plan.leave(*asked(life), now=life.now),
+    "pause": lambda life: plan.pause(*asked(life), now=life.now),
+    "preview": lambda life: shown(life, choice(life, amount="20")),
+    "change": lambda life: change(life, choice(life, amount="20"), at=life.now),
+}
+
+
+def asked(life: Life) -> tuple[Database, Settings, Client, int]:
+    return life.db, life.settings, life.client, life.somebody.id
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_ended_unheard_is_found_out_and_said(life: Life, verb: str) -> None:
+    life.join("founding", amount="12")
+    life.hear()
+    stripe_api.cancel_now(life.client, running(life).id)
+
+    with pytest.raises(NotFound, match=r"This membership has ended, and nothing more is charged\."):
+        VERBS[verb](life)
+
+    assert_over(life)
+
+
+def test_who_stays_too_late_is_told_that_it_is_over(life: Life) -> None:
+    life.join("founding", amount="12")
+    life.hear()
+    plan.leave(*asked(life), now=life.now)
+    life.wait(40)
+
+    with pytest.raises(NotFound, match="has ended"):
+        plan.stay(*asked(life), now=life.now)
+
+    assert_over(life)
+
+
+def test_a_pause_that_ended_unheard_cannot_go_on(life: Life) -> None:
+    life.join("founding", amount="12")
+    life.hear()
+    paused = plan.pause(*asked(life), now=life.now)
+    stripe_api.cancel_now(life.client, paused.id)
+
+    with pytest.raises(NotFound, match="has ended"):
+        plan.go_on(*asked(life), now=life.now)
+
+
+def test_a_membership_that_changed_unheard_is_looked_at_again(life: Life) -> None:
+    life.join("founding", amount="12")
+    life.hear()
+    stripe_api.pause(life.client, running(life).id)
+
+    with pytest.raises(NotFound, match="has changed meanwhile"):
+        plan.pause(*asked(life), now=life.now)
+
+    assert plan.go_on(*asked(life), now=life.now).status == "active"
+
+
+def test_while_stripe_cannot_be_asked_nothing_is_said_to_have_ended(life: Life) -> None:
+    life.join("founding", amount="12")
+    life.hear()
+    desk.fail_next(life.db, "api error", times=20)
+
+    with pytest.raises(PaymentsUnavailable):
+        plan.leave(*asked(life), now=life.now)
+
+    assert running(life).status == "active"
+
+
+def assert_over(life: Life) -> None:
+    assert plan.current(life.db, life.settings, life.somebody.id) is None
+    with life.db.read() as connection:
+        known = store.subscriptions_of(connection, life.somebody.id, mode="till")
+        members = [one.subscriber_id for one in store.live(connection, now=life.now)]
+    assert [one.status for one in known] == ["canceled"]
+    assert life.somebody.id not in members

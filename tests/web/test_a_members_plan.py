@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from connector.clock import DAY, MINUTE
 from connector.database import Database
-from connector.membership import complimentary, plan, store
+from connector.membership import complimentary, plan, store, stripe_api
 from connector.settings import Settings
 from connector.till import desk
 from tests.conftest import NOW, People
@@ -340,6 +340,35 @@ def test_while_stripe_is_away_nothing_is_lost(founder: Member, path: str) -> Non
     assert "Payments cannot be reached at the moment." in answer.text
     assert founder.plan == before
     assert founder.ask("/account").status_code == 200
+
+
+@pytest.mark.parametrize("deed", ["stay", "cancel", "pause", "plan"])
+def test_what_ended_unheard_is_told_and_not_taken_for_a_fault(founder: Member, deed: str) -> None:
+    if deed == "stay":
+        founder.post("/account/cancel")
+    _end_at_stripe(founder)
+
+    answer = founder.post(f"/account/{deed}", plan="founding:month", amount="20")
+
+    assert answer.headers["location"] == "/account?plan=over"
+    assert "Your membership had ended already" in founder.ask(answer.headers["location"]).text
+    assert not founder.has_plan
+
+
+def test_a_price_that_was_agreed_to_too_late_is_not_paid(founder: Member) -> None:
+    shown = founder.post("/account/plan", plan="founding:month", amount="20")
+    _end_at_stripe(founder)
+
+    answer = founder.post(
+        "/account/plan", plan="founding:month", amount="20", agreed=agreed_in(shown)
+    )
+
+    assert answer.headers["location"] == "/account?plan=over"
+
+
+def _end_at_stripe(founder: Member) -> None:
+    """As the writer may, on Stripe's own pages; we have not heard of it yet."""
+    stripe_api.cancel_now(founder.client, founder.plan.id)
 
 
 def test_compliments_are_shown_with_their_end(ada: Member) -> None:
