@@ -4,6 +4,7 @@ It refuses posts that another site sent and bodies that are too large; it never 
 and never sets a cookie.
 """
 
+import sys
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ TOKENS = ("/confirm/", "/unsubscribe/", "/preferences/", "/signin/", "/account/e
 UNSUBSCRIBE = "/unsubscribe/"
 # Mail providers post here; each request proves by itself who sent it.
 HOOKS = "/hooks/"
+# It reads no more than an event can have, and says so in a sentence of its own.
+STRIPE = "/hooks/stripe"
 # SendGrid reports up to 768 kB at once.
 LARGEST_REPORT = 1024 * 1024
 UNINDEXED = (*TOKENS, "/signin", "/account", "/tray")
@@ -129,6 +132,8 @@ def _origin(url: str) -> str:
 
 def largest(path: str) -> int:
     """How much may be posted here, in bytes."""
+    if path == STRIPE:
+        return sys.maxsize
     return LARGEST_REPORT if path.startswith(HOOKS) else LARGEST_BODY
 
 

@@ -88,13 +88,24 @@ def test_the_second_time_is_answered_like_the_first(
 
 @pytest.mark.parametrize(
     "what",
-    ["forged", "replayed", "truncated", "oversized", "wrong mode", "unsigned", "no event", "empty"],
+    [
+        "forged",
+        "replayed",
+        "truncated",
+        "oversized",
+        "far too large",
+        "wrong mode",
+        "unsigned",
+        "no event",
+        "empty",
+    ],
 )
 def test_what_is_not_right_is_refused_in_a_sentence_and_changes_nothing(
     door: TestClient, db: Database, configured: Settings, what: str
 ) -> None:
     body = {
         "oversized": event(padding="x" * webhooks.LARGEST),
+        "far too large": event(padding="x" * 5 * 1024 * 1024),
         "wrong mode": event(livemode=True),
         "no event": b'{"object": "charge"}',
         "empty": b"",
@@ -118,10 +129,10 @@ def test_a_body_without_end_is_not_read_to_it(
     door: TestClient, db: Database, configured: Settings
 ) -> None:
     def endless() -> Iterator[bytes]:
-        yield from (b"x" * 65536 for _ in range(12))
+        yield from (b"x" * 65536 for _ in range(40))
 
     response = door.post(
-        "/hooks/stripe", content=endless(), headers=signed(configured, b"x" * 65536 * 12)
+        "/hooks/stripe", content=endless(), headers=signed(configured, b"x" * 65536 * 40)
     )
 
     assert response.status_code == 400
