@@ -385,10 +385,12 @@ FILL = (
     ),
     f"""
     INSERT INTO gifts (payment_id, mode, code, tier, months, buyer_id, address, created_at,
-                       taken_by, taken_at)
+                       taken_by, taken_at, buyer, buyer_key)
     {some(PAYING)}
     SELECT 'gift_' || i, 'live', 'CODE-' || i, 'member', 12, 3 + 10 * (i % {PAYING}), '',
-           {NOW} - i, 4 + 10 * (i % {PAYING}), {NOW}
+           {NOW} - i, 4 + 10 * (i % {PAYING}), {NOW},
+           CASE WHEN i % 10 = 0 THEN {READER} ELSE '' END,
+           CASE WHEN i % 10 = 0 THEN {READER} ELSE '' END
       FROM n
     """,
     f"""

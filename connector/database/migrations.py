@@ -616,6 +616,13 @@ CREATE INDEX till_events_by_age ON till_events (at);
 CREATE INDEX till_answers_by_age ON till_answers (at);
 """
 
+# Who bought a gift without being on the list gets its code by letter, too.
+M016_GIFT_BUYERS = """
+ALTER TABLE gifts ADD COLUMN buyer text NOT NULL DEFAULT '';
+ALTER TABLE gifts ADD COLUMN buyer_key text NOT NULL DEFAULT '';
+CREATE INDEX gifts_bought_from ON gifts (buyer_key) WHERE buyer_key <> '';
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
@@ -632,4 +639,5 @@ STEPS = (
     Step("m013_signins", M013_SIGNINS),
     Step("m014_rounds", M014_ROUNDS),
     Step("m015_money_indexes", M015_MONEY_INDEXES),
+    Step("m016_gift_buyers", M016_GIFT_BUYERS),
 )

@@ -131,7 +131,10 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A visit to Stripe's checkout; `url` is where the reader goes while it is open."""
+    """A visit to Stripe's checkout; `url` is where the reader goes while it is open.
+
+    `email` is where whoever paid wants the receipt.
+    """
 
     id: str
     url: str
@@ -152,6 +155,7 @@ class Checkout:
     address: str
     send_at: int | None
     words: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +348,7 @@ def checkout(settings: Settings, raw: Raw) -> Checkout:
         address=said.get("address", ""),
         send_at=_whole(said.get("send_at")),
         words=said.get("words", ""),
+        email=(raw.get("customer_details") or {}).get("email") or "",
     )
 
 

@@ -13,7 +13,8 @@ FROM_WRITER = "writer:"
 class Gift:
     """Bought once, taken once by its `code`; `address` is whom it is for, if the buyer said so.
 
-    `words` are the buyer's own; `sent_at` is when the letter with both was written.
+    `words` are the buyer's own; `sent_at` is when the letter with both was written. `buyer` is the
+    address of one who was not signed in, empty once they want to be forgotten.
     """
 
     payment_id: str
@@ -30,6 +31,8 @@ class Gift:
     ended_at: int | None = None
     words: str = ""
     sent_at: int | None = None
+    buyer: str = ""
+    buyer_key: str = ""
 
     @property
     def is_from_writer(self) -> bool:

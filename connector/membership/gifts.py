@@ -10,11 +10,13 @@ from connector.clock import utc
 from connector.database import Database, Transaction
 from connector.delivery import address as post
 from connector.delivery import mailings
-from connector.errors import NotFound, Refused
+from connector.delivery.address import Address
+from connector.errors import InvalidAddress, NotFound, Refused
 from connector.membership import store
 from connector.membership.billing import Checkout, Payment
 from connector.membership.gift import FROM_WRITER, Gift
 from connector.membership.membership import Membership
+from connector.readers import erasure
 from connector.readers import store as readers
 from connector.readers.preferences import in_months
 from connector.settings import FREE, TIP, Settings
@@ -25,6 +27,7 @@ GONE = "There is no gift with this code. Look at it again; it has twelve letters
 
 def record(tx: Transaction, settings: Settings, checkout: Checkout, payment: Payment) -> Gift:
     """The gift that a payment bought; again is the same gift."""
+    buyer = _stranger(tx, settings, checkout, payment)
     gift = Gift(
         payment_id=payment.id,
         mode=payment.mode,
@@ -36,9 +39,25 @@ def record(tx: Transaction, settings: Settings, checkout: Checkout, payment: Pay
         send_at=checkout.send_at,
         created_at=payment.created_at,
         words=checkout.words,
+        buyer=buyer.display if buyer else "",
+        buyer_key=buyer.key if buyer else "",
     )
     store.insert_gift(tx, gift)
     return store.gift_by_payment(tx, payment.id) or gift
+
+
+def _stranger(
+    tx: Transaction, settings: Settings, checkout: Checkout, payment: Payment
+) -> Address | None:
+    """Where to write to a buyer we do not know; None for who was erased since they bought it."""
+    if payment.subscriber_id is not None:
+        return None
+    try:
+        found = post.parse(checkout.email)
+    except InvalidAddress:
+        return None
+    erased_at = erasure.erased_at(tx, settings, found.key)
+    return found if erased_at is None or erased_at < payment.created_at else None
 
 
 def give(

@@ -123,10 +123,19 @@ def _post(
     reader = readers.by_id(connection, note.subscriber_id) if note.subscriber_id else None
     if note.to_whom == "writer":
         return _to_writer(settings, environment, note, facts, reader)
-    if reader is None:
+    to = reader.address if reader else _buyer(connection, note)
+    if to is None:
         return None
-    made = _render(environment, settings, TEMPLATES.get(note.what, note.what), facts)
-    return _Post(made, reader.address, reader.id)
+    known = reader or readers.by_key(connection, to.key)
+    name = TEMPLATES.get(note.what, note.what)
+    made = _render(environment, settings, name, {**facts, "is_known": known is not None})
+    return _Post(made, to, known.id if known else None)
+
+
+def _buyer(connection: Connection, note: Note) -> Address | None:
+    """Where to write to somebody who bought a gift and was not signed in."""
+    gift = store.gift_by_payment(connection, note.about) if note.what == "gift" else None
+    return Address(gift.buyer, gift.buyer_key) if gift is not None and gift.buyer else None
 
 
 def _to_writer(
@@ -333,7 +342,12 @@ def _paid_once(case: _Case) -> Facts | None:
         return None
     facts["address"] = _quiet(gift.address)
     facts["send_day"] = case.day(gift.send_at) if gift.send_at and gift.address else ""
-    return facts | _gift_facts(case.settings, gift)
+    return facts | _gift_facts(case.settings, gift) | _stranger(gift)
+
+
+def _stranger(gift: Gift) -> Facts:
+    """Whom the writer may ask, when the buyer is not on the list."""
+    return {"who": _quiet(gift.buyer)} if gift.buyer else {}
 
 
 def _refunded(case: _Case) -> Facts | None:
@@ -402,7 +416,11 @@ def _unsent(case: _Case) -> Facts | None:
     gift = store.gift_by_payment(case.connection, case.note.about)
     if gift is None or gift.mode != case.settings.stripe.mode:
         return None
-    return {"address": _quiet(gift.address), **_gift_facts(case.settings, gift)}
+    return {
+        "address": _quiet(gift.address),
+        **_gift_facts(case.settings, gift),
+        **_stranger(gift),
+    }
 
 
 FACTS: dict[str, Callable[[_Case], Facts | None]] = {

@@ -50,6 +50,13 @@ def about_payment(tx: Transaction, settings: Settings, one: Payment, *, now: int
         _both(tx, one.kind, one.id, one.subscriber_id, is_told=told, now=now)
 
 
+def about_bought(tx: Transaction, gift: Gift, *, now: int) -> None:
+    """The code, to a buyer whom we know by their address alone."""
+    if gift.buyer and _is_fresh(gift.created_at, now):
+        about = gift.payment_id
+        store.owe(tx, "gift", to_whom="reader", about=about, subscriber_id=None, now=now)
+
+
 def about_refund(tx: Transaction, one: Refund, payment: Payment, *, now: int) -> None:
     is_news = one.status == "succeeded" and _is_fresh(one.created_at, now)
     if is_news and not _is_of_duplicate(tx, payment):

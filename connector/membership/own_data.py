@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connector import clock
-from connector.database import Database
+from connector.database import Connection, Database
 from connector.errors import PaymentsUnavailable
 from connector.membership import money, plan, store
 from connector.membership.billing import Payment, Refund, Subscription
@@ -46,7 +46,11 @@ def export(db: Database, settings: Settings, subscriber_id: int) -> dict[str, An
                 _refund(one) for one in store.refunds_to(connection, subscriber_id, mode=mode)
             ],
             "gifts_bought": [
-                _bought(one) for one in store.gifts_bought_by(connection, subscriber_id, mode=mode)
+                _bought(one)
+                for one in (
+                    *store.gifts_bought_by(connection, subscriber_id, mode=mode),
+                    *_bought_unknown(connection, subscriber_id, mode=mode),
+                )
             ],
             "gifts_taken": [
                 _gift(one) for one in store.gifts_taken_by(connection, subscriber_id, mode=mode)
@@ -73,15 +77,24 @@ def erase(
             plan.end(db, settings, payments(), subscriber_id, now=now)
         except PaymentsUnavailable as error:
             raise PaymentsUnavailable(NOT_ERASED, why=f"Nothing was erased. {error.why}") from None
-    _forget_as_receiver(db, subscriber_id)
+    _forget_in_gifts(db, subscriber_id, now=now)
     preferences.erase(db, settings, subscriber_id, now)
 
 
-def _forget_as_receiver(db: Database, subscriber_id: int) -> None:
-    """Whom a gift was for; its code stays with whoever bought it."""
+def _forget_in_gifts(db: Database, subscriber_id: int, *, now: int) -> None:
+    """Whom a gift was for, and who bought one unknown to us; its code stays worth what it was."""
     with db.write() as tx:
-        if (found := readers.by_id(tx, subscriber_id)) is not None:
-            store.forget_receiver(tx, found.email_key)
+        if (found := readers.by_id(tx, subscriber_id)) is None:
+            return
+        store.forget_receiver(tx, found.email_key)
+        for key in (found.email_key, *(one.email_key for one in readers.former(tx, found.id))):
+            store.forget_buyer(tx, key, now=now)
+
+
+def _bought_unknown(connection: Connection, subscriber_id: int, *, mode: str) -> list[Gift]:
+    """What was bought with their address while they were not signed in."""
+    found = readers.by_id(connection, subscriber_id)
+    return store.gifts_bought_from(connection, found.email_key, mode=mode) if found else []
 
 
 def _has_paid(db: Database, settings: Settings, subscriber_id: int) -> bool:
@@ -141,7 +154,7 @@ def _refund(one: Refund) -> dict[str, Any]:
 
 
 def _bought(one: Gift) -> dict[str, Any]:
-    more = {"code": one.code, "for": one.address, "words": one.words}
+    more = {"code": one.code, "for": one.address, "words": one.words, "from": one.buyer}
     return _gift(one) | more | {"send_at": _time(one.send_at), "sent_at": _time(one.sent_at)}
 
 

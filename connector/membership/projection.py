@@ -238,7 +238,7 @@ def _write_paid_once(
             payment = replace(payment, subscriber_id=None)
         store.keep_payment(tx, payment, asked=asked)
         if payment.kind == "gift":
-            gifts.record(tx, settings, checkout, payment)
+            notes.about_bought(tx, gifts.record(tx, settings, checkout, payment), now=now)
         notes.about_payment(tx, settings, payment, now=now)
         _end_gift_that_was_paid_back(tx, settings, payment)
 

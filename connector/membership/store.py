@@ -706,10 +706,10 @@ def insert_gift(tx: Transaction, gift: Gift) -> bool:
         tx.run(
             """
             INSERT INTO gifts (payment_id, mode, code, tier, months, buyer_id, address, send_at,
-                               created_at, words)
+                               created_at, words, buyer, buyer_key)
             VALUES (:payment_id, :mode, :code, :tier, :months,
                     (SELECT id FROM subscribers WHERE id = :buyer_id), :address, :send_at,
-                    :created_at, :words)
+                    :created_at, :words, :buyer, :buyer_key)
             ON CONFLICT (payment_id) DO NOTHING
             """,
             **asdict(gift),
@@ -745,6 +745,19 @@ def gifts_bought_by(connection: Connection, subscriber_id: int, *, mode: str) ->
     )
 
 
+def gifts_bought_from(connection: Connection, email_key: str, *, mode: str) -> list[Gift]:
+    """Those that were bought with an address, by somebody who was not signed in; newest first."""
+    return connection.all(
+        f"""{GIFT}
+         WHERE buyer_key = :key AND buyer_key <> '' AND mode = :mode
+         ORDER BY created_at DESC, payment_id
+        """,
+        into=Gift,
+        key=email_key,
+        mode=mode,
+    )
+
+
 def gifts(connection: Connection, *, mode: str) -> list[Gift]:
     """Every gift, newest first."""
     return connection.all(
@@ -770,6 +783,24 @@ def forget_receiver(tx: Transaction, email_key: str) -> int:
     """Whom a gift was for."""
     return tx.run(
         "UPDATE gifts SET address = '' WHERE address <> '' AND lower(address) = :key",
+        key=email_key,
+    )
+
+
+def forget_buyer(tx: Transaction, email_key: str, *, now: int) -> int:
+    """Who bought a gift without being signed in; what they were owed is not written any more."""
+    tx.run(
+        """
+        UPDATE notes SET sent_at = :now
+         WHERE sent_at IS NULL
+           AND key IN (SELECT 'gift:' || payment_id || ':reader' FROM gifts
+                        WHERE buyer_key = :key AND buyer_key <> '')
+        """,
+        key=email_key,
+        now=now,
+    )
+    return tx.run(
+        "UPDATE gifts SET buyer = '', buyer_key = '' WHERE buyer_key = :key AND buyer_key <> ''",
         key=email_key,
     )
 

@@ -135,7 +135,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "gifts": [
         {"id": 81, "payment_id": "pi_3", "mode": "live", "code": "QXRV-7K2M", "tier": HARD,
          "months": 12, "buyer_id": 17, "address": HARD, "send_at": AT, "created_at": AT,
-         "taken_by": 3, "taken_at": AT, "ended_at": None, "words": HARD, "sent_at": AT},
+         "taken_by": 3, "taken_at": AT, "ended_at": None, "words": HARD, "sent_at": AT,
+         "buyer": HARD, "buyer_key": HARD},
         {"id": 83, "payment_id": "pi_4", "mode": "till", "code": HARD, "tier": "", "months": 1,
          "buyer_id": None, "address": "", "send_at": None, "created_at": 0, "taken_by": None,
          "taken_at": None, "ended_at": 1},

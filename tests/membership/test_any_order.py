@@ -18,7 +18,7 @@ from connector.readers import signup
 from connector.till import desk
 from connector.till.transport import TillClient
 from tests.conftest import NOW, TOML
-from tests.membership.conftest import Life
+from tests.membership.conftest import URLS, Life
 from tests.membership.post import write, written
 
 # A life takes a second or two; to make it smaller takes minutes.
@@ -73,10 +73,27 @@ def _decide(life: Life) -> None:
     desk.decide(life.db, life.settings, dispute, won=True, now=life.start)
 
 
+def _give(life: Life) -> None:
+    """Somebody gives a gift without signing in."""
+    made = stripe_api.create_gift(
+        life.client,
+        life.settings,
+        choice=tiers.choose(life.settings, "supporter", every="month"),
+        months=3,
+        buyer=None,
+        email="gil@example.org",
+        address="",
+        send_at=None,
+        **URLS,
+    )
+    life.pay(made.id)
+
+
 DEEDS: dict[str, Callable[[Life], Any]] = {
     "join": lambda life: life.join(),
     "join founding": lambda life: life.join("founding", every="year", amount="25"),
     "tip": lambda life: life.join("tip", amount="5"),
+    "gift": _give,
     "two tabs": _two_tabs,
     "renew": lambda life: life.wait(31),
     "card fails": lambda life: life.card("declined"),

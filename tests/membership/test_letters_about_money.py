@@ -7,13 +7,22 @@ from typing import Any
 import pytest
 
 from connector import clock, templates
-from connector.clock import DAY, HOUR
+from connector.clock import DAY, HOUR, SECOND
 from connector.database import Database
 from connector.delivery import mailings
-from connector.membership import complimentary, gifts, letters, plan, store, stripe_api, tiers
+from connector.membership import (
+    complimentary,
+    gifts,
+    letters,
+    own_data,
+    plan,
+    store,
+    stripe_api,
+    tiers,
+)
 from connector.membership.billing import Subscription
 from connector.membership.gift import Gift
-from connector.readers import preferences
+from connector.readers import preferences, signup
 from connector.settings import Settings
 from connector.till import desk
 from connector.till.transport import TillClient
@@ -325,6 +334,76 @@ def test_the_words_of_a_giver_cannot_lead_anywhere(life: Life) -> None:
     assert "evil.example" not in present.text + present.html
     assert "[[unsubscribe]]" not in present.text + present.html
     assert "&lt;b&gt;" in present.html
+
+
+def test_who_is_not_on_the_list_gets_the_code_of_their_gift_once(life: Life) -> None:
+    gift = bought_by(life, "Gil@example.org")
+
+    found = write(life)
+    life.hear(twice=3)
+    life.sync()
+
+    mine = [one for one in found if one.to == "Gil@example.org"]
+    assert [one.subject for one in mine] == ["Your gift of The Commons Desk"]
+    for part in (mine[0].text, mine[0].html):
+        assert gift.code in part
+        assert "Your address is on no list" in part
+        assert "/account" not in part
+    note = next(one for one in found if one.to == life.settings.publication.email)
+    assert "Gil@example.org bought 3 months" in note.text
+    assert write(life) == []
+
+
+def test_who_buys_unknown_to_us_finds_it_in_their_data_and_can_have_it_erased(life: Life) -> None:
+    gift = bought_by(life, "gil@example.org")
+    gil = signup.add(life.db, life.settings, email="Gil@Example.org", name="", now=life.now)
+
+    (found,) = own_data.export(life.db, life.settings, gil.id)["gifts_bought"]
+    own_data.erase(life.db, life.settings, lambda: life.client, gil.id, now=life.now)
+    life.sync()
+
+    assert (found["code"], found["from"]) == (gift.code, "gil@example.org")
+    with life.db.read() as connection:
+        left = store.gift_by_payment(connection, gift.payment_id)
+    assert left is not None
+    assert (left.buyer, left.buyer_key, left.code) == ("", "", gift.code)
+    assert "gil@example.org" not in {one.to for one in write(life)}
+
+
+def test_who_was_erased_before_their_gift_was_heard_of_stays_forgotten(life: Life) -> None:
+    gil = signup.add(life.db, life.settings, email="gil@example.org", name="", now=life.now)
+    made = stripe_api.create_gift(life.client, life.settings, **wanted_by(life, "gil@example.org"))
+    life.pay(made.id)
+
+    own_data.erase(life.db, life.settings, lambda: life.client, gil.id, now=life.now + SECOND)
+    life.hear()
+
+    with life.db.read() as connection:
+        (gift,) = store.gifts(connection, mode="till")
+    assert gift.buyer == ""
+    assert "gil@example.org" not in {one.to for one in write(life)}
+
+
+def bought_by(life: Life, email: str) -> Gift:
+    """Somebody who is not signed in buys a gift, with a code to hand on."""
+    made = stripe_api.create_gift(life.client, life.settings, **wanted_by(life, email))
+    life.pay(made.id)
+    life.hear()
+    with life.db.read() as connection:
+        (gift,) = store.gifts(connection, mode="till")
+    return gift
+
+
+def wanted_by(life: Life, email: str) -> dict[str, Any]:
+    return {
+        "choice": tiers.choose(life.settings, "supporter", every="month"),
+        "months": 3,
+        "buyer": None,
+        "email": email,
+        "address": "",
+        "send_at": None,
+        **URLS,
+    }
 
 
 def test_a_gift_that_was_taken_by_its_code_is_not_sent(life: Life) -> None:
