@@ -231,6 +231,10 @@ class Limits:
     signins_per_client: int = setting(
         20, help="Sign-in letters one network client can ask for in an hour."
     )
+    checkouts_per_client: int = setting(
+        20,
+        help="Tips and gifts that one network client can begin to pay for in an hour, not signed in.",
+    )
 
 
 @dataclass(frozen=True)
@@ -515,6 +519,7 @@ RANGES = {
     ("web", "port"): (0, 65535),
     ("limits", "confirmations_per_address"): (1, 1000),
     ("limits", "confirmations_per_client"): (1, 100_000),
+    ("limits", "checkouts_per_client"): (1, 100_000),
     (TIER_SECTIONS, "trial_days"): (0, 730),
     ("stripe", "grace_days"): (0, 60),
 }

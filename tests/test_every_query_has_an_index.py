@@ -441,6 +441,10 @@ FILL = (
     SELECT 1 + i, {READER}, '127.0.0.' || (i % 200), '', '/', {NOW} - 7000 * i FROM n
     """,
     f"""
+    INSERT INTO visits (client, at)
+    {some(20_000)} SELECT '127.0.0.' || (i % 200), {NOW} - 7000 * i FROM n
+    """,
+    f"""
     INSERT INTO sessions (token, subscriber_id, begun_at, ends_at)
     {some(20_000)} SELECT 'token ' || i, 1 + i, {NOW}, {NOW} - 7000 * i FROM n
     """,

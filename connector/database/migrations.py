@@ -623,6 +623,17 @@ ALTER TABLE gifts ADD COLUMN buyer_key text NOT NULL DEFAULT '';
 CREATE INDEX gifts_bought_from ON gifts (buyer_key) WHERE buyer_key <> '';
 """
 
+# How often a client who is not signed in went to the checkout of a tip or a gift.
+M017_VISITS = """
+CREATE TABLE visits (
+    id $id,
+    client text NOT NULL,
+    at $int NOT NULL
+) $strict;
+CREATE INDEX visits_by ON visits (client, at);
+CREATE INDEX visits_at ON visits (at);
+"""
+
 STEPS = (
     Step("m001_subscribers", M001_SUBSCRIBERS),
     Step("m002_issues", M002_ISSUES),
@@ -640,4 +651,5 @@ STEPS = (
     Step("m014_rounds", M014_ROUNDS),
     Step("m015_money_indexes", M015_MONEY_INDEXES),
     Step("m016_gift_buyers", M016_GIFT_BUYERS),
+    Step("m017_visits", M017_VISITS),
 )

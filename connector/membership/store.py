@@ -841,6 +841,27 @@ def set_gift_sent(tx: Transaction, payment_id: str, *, now: int) -> int:
     )
 
 
+# Visits to the checkout by people who are not signed in
+
+
+def insert_visit(tx: Transaction, client: str, *, now: int) -> int:
+    return tx.run("INSERT INTO visits (client, at) VALUES (:client, :now)", client=client, now=now)
+
+
+def visits_by(connection: Connection, client: str, *, since: int) -> list[int]:
+    """When a client went to the checkout, oldest first."""
+    rows = connection.rows(
+        "SELECT at FROM visits WHERE client = :client AND at > :since ORDER BY at",
+        client=client,
+        since=since,
+    )
+    return [at for (at,) in rows]
+
+
+def delete_visits(tx: Transaction, *, before: int) -> int:
+    return tx.run("DELETE FROM visits WHERE at <= :before", before=before)
+
+
 # What is done from time to time
 
 

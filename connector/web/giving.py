@@ -15,7 +15,7 @@ from starlette.responses import Response
 from connector import clock
 from connector.delivery import address
 from connector.errors import InvalidAddress, NotFound, PaymentsUnavailable, Refused
-from connector.membership import gifts, stripe_api, tiers
+from connector.membership import gifts, haste, stripe_api, tiers
 from connector.membership.gift import Gift
 from connector.membership.stripe_api import LONGEST_WORDS
 from connector.readers.subscriber import Subscriber
@@ -23,7 +23,7 @@ from connector.settings import Settings
 from connector.web import choosing, forms, joining, session
 from connector.web.choosing import ChoiceForm
 from connector.web.plan import name_of, plan_of
-from connector.web.site import Site, page, see, site_of
+from connector.web.site import Site, client_of, page, see, site_of
 
 AHEAD = 365  # days
 HOUR = 9  # when a gift arrives on its day, by the publication's clock
@@ -88,6 +88,7 @@ def _begin_tip(request: Request, choice: ChoiceForm) -> str:
     site, giver = site_of(request), session.reader(request)
     if choice.choice is None:
         return "/tip"
+    _count(request, giver)
     checkout = stripe_api.create_tip(
         site.payments(),
         site.settings,
@@ -154,6 +155,7 @@ def _begin_gift(request: Request, form: GiftForm, choice: ChoiceForm) -> str:
     site, buyer = site_of(request), session.reader(request)
     if choice.choice is None:
         return "/gift"
+    _count(request, buyer)
     checkout = stripe_api.create_gift(
         site.payments(),
         site.settings,
@@ -265,6 +267,13 @@ def _words(site: Site, found: Gift) -> dict[str, Any]:
 
 
 # What they share
+
+
+def _count(request: Request, reader: Subscriber | None) -> None:
+    """Refuse a client in haste, unless somebody is signed in there. Raises TooManyRequests."""
+    if reader is None:
+        site = site_of(request)
+        haste.count(site.db, site.settings, client=client_of(request), now=clock.now())
 
 
 def _currency(request: Request, choice: ChoiceForm) -> str:

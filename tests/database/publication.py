@@ -157,6 +157,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"key": "", "what": "", "to_whom": "writer", "subscriber_id": None, "about": "", "at": 0,
          "sent_at": AT, "mailing_id": 8},
     ],
+    "visits": [{"id": 85, "client": HARD, "at": AT}],
     "rounds": [
         {"name": HARD, "due_at": AT, "holder": HARD, "held_until": 0, "done_at": None,
          "failures": 2, "said": HARD},

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
-from connector.clock import DAY
+from connector.clock import DAY, HOUR
 from connector.database import Database
 from connector.membership import gifts, projection, store, tiers
 from connector.membership.gift import Gift
@@ -267,3 +267,51 @@ def test_a_gift_that_was_paid_back_is_there_no_more(purse: Purse, turned: Clock)
     projection.project(purse.db, purse.settings, purse.stripe, subject, now=turned.now)
 
     assert "no longer there" in purse.client.get(f"/gift/{found.code}").text
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/tip", {"join": "tip--usd-10"}),
+        ("/gift", {"join": SUPPORTER, "way": "code", "email": "gil@example.org"}),
+    ],
+)
+def test_a_client_goes_to_the_checkout_only_so_often_an_hour(
+    purse: Purse, people: People, turned: Clock, path: str, sent: dict[str, str]
+) -> None:
+    most = purse.settings.limits.checkouts_per_client
+    answers = {purse.client.post(path, data=sent).status_code for _ in range(most)}
+    made = sessions_made(purse)
+
+    refused = purse.client.post(path, data=sent)
+    again = sessions_made(purse)
+    turned.now += HOUR
+    later = purse.client.post(path, data=sent)
+    purse.sign_in(people.ada)
+    known = {purse.client.post(path, data=sent).status_code for _ in range(most + 1)}
+
+    assert (answers, made) == ({303}, most)
+    assert (refused.status_code, again) == (429, most)
+    assert refused.headers["retry-after"] == "3600"
+    assert "A little slower, please" in refused.text
+    assert later.status_code == 303
+    assert known == {303}
+
+
+def test_a_client_is_known_by_a_hash_and_for_a_day(purse: Purse, turned: Clock) -> None:
+    tip = {"join": "tip--usd-10"}
+    purse.client.post("/tip", data=tip)
+    turned.now += DAY
+    purse.client.post("/tip", data=tip)
+
+    with purse.db.read() as connection:
+        rows = connection.rows("SELECT client, at FROM visits")
+    assert [at for _, at in rows] == [turned.now]
+    assert "testclient" not in rows[0][0]
+
+
+def sessions_made(purse: Purse) -> int:
+    with purse.db.read() as connection:
+        return int(
+            connection.value("SELECT count(*) FROM till_objects WHERE kind = 'checkout.session'")
+        )
