@@ -16,6 +16,7 @@ from connector.membership.stripe_api import Choice
 from connector.membership.wish import Wish
 from connector.settings import FREE, TIP, Settings, TierSettings
 from connector.web import forms
+from connector.web.plan import name_of
 
 A = {"month": "a month", "year": "a year"}
 ROWS = {"month": "Monthly", "year": "Yearly"}
@@ -142,6 +143,20 @@ def _checked(form: ChoiceForm, settings: Settings, wanted: Wish) -> ChoiceForm:
 def _wrong(form: ChoiceForm, error: Exception) -> ChoiceForm:
     where = "amount" if isinstance(error, InvalidAmount) else "join"
     return replace(form, errors={where: str(error)})
+
+
+def against(form: ChoiceForm, settings: Settings, found: Promotion) -> ChoiceForm:
+    """A choice beside its offer: with an error when the offer is for other tiers."""
+    if form.choice is None or not found.tiers or form.choice.tier in found.tiers:
+        return form
+    names = " or ".join(name_of(settings, key) for key in found.tiers)
+    return _wrong(
+        form,
+        Refused(
+            f"The offer {found.code} is for {names}, not for {form.choice.name}. "
+            "Choose that here, or anything else without the offer."
+        ),
+    )
 
 
 def shelves(settings: Settings, currency: str = "") -> list[Shelf]:

@@ -53,6 +53,8 @@ async def ask_to_subscribe(request: Request) -> Response:
     reader = await run_in_threadpool(session.reader, request)
     choice = choosing.read(sent, site_of(request).settings)
     form = SubscribeForm.parse(sent, referrer=request.headers.get("referer", ""))
+    if (refused := await run_in_threadpool(_beside_offer, request, form, choice)) is not None:
+        return refused
     if reader is not None and not form.email and not choice.errors:
         return await onward(request, reader, choice) if choice.choice else see("/account")
     if choice.errors or form.errors:
@@ -106,10 +108,13 @@ async def go(request: Request) -> Response:
     """Who is signed in: on to the checkout. Who pays already is shown their plan."""
     choice = choosing.read(await forms.read(request), site_of(request).settings)
     reader = await run_in_threadpool(session.reader, request)
+    again = SubscribeForm()
+    if (refused := await run_in_threadpool(_beside_offer, request, again, choice)) is not None:
+        return refused
     if reader is None:
         return see(f"/signin?next={quote(_path(choice), safe='/')}")
     if choice.errors:
-        return await run_in_threadpool(_again, request, SubscribeForm(), choice)
+        return await run_in_threadpool(_again, request, again, choice)
     return await onward(request, reader, choice) if choice.choice else see("/account")
 
 
@@ -289,6 +294,33 @@ def _choosing(
         free=tiers.find(settings, FREE),
         has_tip=tiers.has_tip(settings),
         **more,
+    )
+
+
+def _beside_offer(request: Request, form: SubscribeForm, choice: ChoiceForm) -> Response | None:
+    """The page of the offer, when what was chosen is none of it; None where all is well.
+
+    While nobody can be asked about it, all is well: it is seen at the payment.
+    """
+    site = site_of(request)
+    if choice.choice is None or not choice.offer or form.is_trapped:
+        return None
+    try:
+        found = stripe_api.promotion(site.payments(), choice.offer)
+    except PaymentsUnavailable:
+        return None
+    beside = choosing.against(choice, site.settings, found) if found else choice
+    if found is None or not beside.errors:
+        return None
+    return _choosing(
+        request,
+        "pages/offer.html",
+        form=form,
+        choice=beside,
+        only=found.tiers,
+        told=choosing.told_of_offer(site.settings, found),
+        is_away=False,
+        status_code=422,
     )
 
 

@@ -441,6 +441,62 @@ def test_an_offer_for_some_tiers_shows_those_and_free(purse: Purse) -> None:
     assert session["amount_total"] == 250
 
 
+@pytest.fixture
+def summer(purse: Purse) -> str:
+    """Half the first payment, for supporters alone."""
+    wanted = Offering(Promotion("", "SUMMER", "50", None, "once", 0), tiers=("supporter",))
+    promotions.make(purse.stripe, purse.settings, wanted, now=0)
+    return "SUMMER"
+
+
+@pytest.mark.parametrize("path", ["/subscribe", "/join"])
+def test_an_offer_for_another_plan_says_so_and_what_it_is_for(
+    purse: Purse, people: People, summer: str, path: str
+) -> None:
+    if path == "/join":
+        purse.sign_in(people.ada)
+    sent = {"email": "eva@example.org", "offer": summer}
+    before = _people_in(purse)
+
+    answer = purse.client.post(path, data={"join": FOUNDING} | sent)
+
+    assert answer.status_code == 422
+    assert template(answer) == "pages/offer.html"
+    assert "The offer SUMMER is for Supporter, not for Founding member." in answer.text
+    assert 'value="supporter-month-usd"' in answer.text
+    assert f'name="offer" value="{summer}"' in answer.text
+    assert '<a href="/subscribe">choose from all there is</a>' in answer.text
+    assert _people_in(purse) == before
+    assert purse.client.post(path, data={"join": "supporter-month-usd"} | sent).status_code == 303
+
+
+def test_an_offer_in_the_link_of_a_letter_is_looked_at_too(
+    purse: Purse, people: People, summer: str
+) -> None:
+    purse.sign_in(people.ada)
+
+    answer = purse.client.post("/join", data={"join": f"{FOUNDING}-{summer}"})
+
+    assert answer.status_code == 422
+    assert "The offer SUMMER is for Supporter" in answer.text
+
+
+def test_while_nobody_can_be_asked_about_an_offer_joining_goes_on(
+    purse: Purse, summer: str
+) -> None:
+    desk.fail_next(purse.db, "timeout", times=9)
+
+    answer = purse.choose(FOUNDING, email="eva@example.org", offer=summer)
+
+    assert answer.headers["location"] == "/subscribe/sent"
+    assert purse.link().endswith(f"-{summer}")
+
+
+def _people_in(purse: Purse) -> list[str]:
+    rooms = ("subscribers", "confirmations", "customers", "letters")
+    return [row for row in dump(purse.db) if row.startswith(rooms)]
+
+
 def _joined(purse: Purse, offer: str) -> str:
     """Somebody new, by an offer to the checkout."""
     purse.choose("supporter-month-usd", email="eva@example.org", offer=offer)
