@@ -345,6 +345,10 @@ class Stripe:
         help="What our products are called by in your Stripe account; empty takes the site's host. "
         "Keep the old one when the site moves.",
     )
+    rehearsal: bool = setting(
+        False,
+        help="Offer the tiers on a public site without a key, too: members pay with play money.",
+    )
     tax: bool = setting(False, help="Let Stripe Tax work out the tax, and ask for tax ids.")
     promotion_codes: bool = setting(True, help="Show a field for promotion codes at the checkout.")
     grace_days: int = setting(
@@ -410,6 +414,11 @@ class Settings:
     def site(self) -> str:
         """What our products and subscriptions are known by in a Stripe account."""
         return self.stripe.site or self.host
+
+    @property
+    def may_sell(self) -> bool:
+        """Whether tiers are offered: with a key, on this machine, or where play money is meant."""
+        return not self.stripe.is_till or self.is_local or self.stripe.rehearsal
 
     @property
     def takes_payments(self) -> bool:
@@ -543,7 +552,7 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     if problems or keys is None:
         raise Misconfigured(problems)
     database = environment.get("CONNECTOR_DATABASE") or "sqlite:///subscribers.db"
-    return Settings(
+    found = Settings(
         root=root,
         database=_beside(root, database),
         keys=keys,
@@ -552,6 +561,8 @@ def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         tiers=tiers,
         **sections,
     )
+    # Nobody becomes a member of a public site with play money because a key was forgotten.
+    return found if found.may_sell else replace(found, tiers=tiers[:1])
 
 
 def described() -> Iterator[tuple[str, str, str, str]]:

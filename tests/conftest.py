@@ -26,7 +26,7 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 NOW = 1_790_000_000_000  # a Monday in September 2026
-TOML = """
+PUBLICATION = """
 [publication]
 title = "The Commons Desk"
 author = "Ines Marlow"
@@ -35,6 +35,7 @@ description = "Letters about the public things a town shares."
 url = "https://letters.example.org"
 address = "12 Harbour Row, Port Ellery"
 """
+TOML = f"\n[stripe]\nrehearsal = true\n{PUBLICATION}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -80,7 +80,7 @@ ON_PURPOSE = {
     "membership.paying": "the same",
     "membership.has_money": "one row, whichever comes first",
     "membership.paying_unread": "a round, of all who pay",
-    "membership.forget_receiver": "an erasure looks through all gifts for an address",
+    "membership.receivers": "an erasure looks through all gifts for an address",
     "membership.roll": "`connector members` lists them",
     "membership.gifts": "`connector gifts` lists all of them",
     "till.events": "the Till keeps thirty days of events, and shows them all",

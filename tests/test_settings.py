@@ -10,7 +10,7 @@ import pytest
 from connector import settings
 from connector.errors import Misconfigured
 from connector.settings import Settings
-from tests.conftest import TOML
+from tests.conftest import PUBLICATION, TOML
 
 SECRET = "a test's own secret, long enough to be one"
 # A selector wants its key, and a domain has to be the sender's.
@@ -164,9 +164,9 @@ def test_numbers_have_ranges_with_their_ends_in(root: Path, section: str, name: 
         written, name = "pace.domains", "google"
 
     for value in (low, high):
-        load(root, f"{TOML}\n[{written}]\n{name} = {value}\n{beside}")
+        load(root, f"{PUBLICATION}\n[{written}]\n{name} = {value}\n{beside}")
     for value in (low - 1, high + 1):
-        (found,) = problems(root, f"{TOML}\n[{written}]\n{name} = {value}\n{beside}")
+        (found,) = problems(root, f"{PUBLICATION}\n[{written}]\n{name} = {value}\n{beside}")
         assert found.startswith(f"connector.toml: [{written}] {name}")
         assert found.endswith(f": {value} is not between {low} and {high}.")
 

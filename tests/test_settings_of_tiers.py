@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from connector.settings import FREE, TIERS, Settings
-from tests.conftest import TOML
+from tests.conftest import PUBLICATION, TOML
 from tests.test_settings import load, problems
 
 
@@ -121,7 +121,7 @@ def test_a_mistake_is_named_with_its_place_and_cure(
         )
         return
 
-    found = problems(root, f"{TOML}\n{text}\n")
+    found = problems(root, f"{PUBLICATION}\n{text}\n")
 
     assert len(found) == 1
     assert found[0].startswith("connector.toml: ")
@@ -171,3 +171,13 @@ def test_a_wrong_key_is_refused_and_never_said(
     assert found.startswith(f"{variable}: ")
     assert said in found
     assert value not in found
+
+
+def test_on_a_public_site_without_a_key_only_what_is_free_is_offered(root: Path) -> None:
+    key = "sk_test_" + "x" * 24
+    local = PUBLICATION.replace("https://letters.example.org", "http://127.0.0.1:8000")
+
+    assert [one.key for one in load(root, PUBLICATION).tiers] == [FREE]
+    assert load(root, TOML).tiers == TIERS
+    assert load(root, local).tiers == TIERS
+    assert load(root, PUBLICATION, CONNECTOR_STRIPE_KEY=key).tiers == TIERS

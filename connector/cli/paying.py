@@ -70,6 +70,11 @@ def ailments(db: "Database", settings: "Settings") -> Iterator[str]:
     """What about payments somebody should see to, each with its cure."""
     from connector.membership import store
 
+    if not settings.may_sell:
+        yield (
+            "no Stripe key is set, so only what is free is offered. To let readers pay, set "
+            "CONNECTOR_STRIPE_KEY; to rehearse with play money, [stripe] rehearsal = true."
+        )
     if not settings.takes_payments:
         return
     mode = settings.stripe.mode

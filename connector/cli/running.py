@@ -118,13 +118,6 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
         if settings.stripe.is_till and settings.takes_payments and settings.is_local:
             click.echo(f"Become a member with play money: {local}/subscribe")
             click.echo("A month later at the Till: connector till advance 1 month")
-        elif settings.stripe.is_till and settings.takes_payments:
-            click.echo(
-                "connector: no Stripe key is set, so readers of this public site become members "
-                "with play money. Set CONNECTOR_STRIPE_KEY, or take the tiers out of "
-                "connector.toml.",
-                err=True,
-            )
         click.echo("Stop with Ctrl-C.")
         beside = _sender_beside(settings) if sender else contextlib.nullcontext()
         with contextlib.suppress(KeyboardInterrupt), beside:

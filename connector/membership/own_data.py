@@ -8,6 +8,7 @@ from typing import Any
 
 from connector import clock
 from connector.database import Connection, Database
+from connector.delivery.address import key_of
 from connector.errors import PaymentsUnavailable
 from connector.membership import money, plan, store
 from connector.membership.billing import Payment, Refund, Subscription
@@ -86,8 +87,11 @@ def _forget_in_gifts(db: Database, subscriber_id: int, *, now: int) -> None:
     with db.write() as tx:
         if (found := readers.by_id(tx, subscriber_id)) is None:
             return
-        store.forget_receiver(tx, found.email_key)
-        for key in (found.email_key, *(one.email_key for one in readers.former(tx, found.id))):
+        keys = {found.email_key, *(one.email_key for one in readers.former(tx, found.id))}
+        for payment_id, address in store.receivers(tx):
+            if key_of(address) in keys:
+                store.forget_receiver(tx, payment_id)
+        for key in keys:
             store.forget_buyer(tx, key, now=now)
 
 

@@ -779,12 +779,15 @@ def take_gift(tx: Transaction, code: str, *, subscriber_id: int, now: int) -> bo
     )
 
 
-def forget_receiver(tx: Transaction, email_key: str) -> int:
+def receivers(connection: Connection) -> list[tuple[str, str]]:
+    """Whom gifts are for: the payment of each, and the address."""
+    found = connection.rows("SELECT payment_id, address FROM gifts WHERE address <> ''")
+    return [(payment_id, address) for payment_id, address in found]
+
+
+def forget_receiver(tx: Transaction, payment_id: str) -> int:
     """Whom a gift was for."""
-    return tx.run(
-        "UPDATE gifts SET address = '' WHERE address <> '' AND lower(address) = :key",
-        key=email_key,
-    )
+    return tx.run("UPDATE gifts SET address = '' WHERE payment_id = :id", id=payment_id)
 
 
 def forget_buyer(tx: Transaction, email_key: str, *, now: int) -> int:

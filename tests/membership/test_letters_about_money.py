@@ -370,6 +370,20 @@ def test_who_buys_unknown_to_us_finds_it_in_their_data_and_can_have_it_erased(li
     assert "gil@example.org" not in {one.to for one in write(life)}
 
 
+@pytest.mark.parametrize("email", ["grace@example.org", "Ülkü@bücher.example"])
+def test_whom_a_gift_was_for_is_forgotten_when_they_ask(life: Life, email: str) -> None:
+    gift = give(life, address=email, send_at=life.start + 10 * DAY)
+    them = signup.add(life.db, life.settings, email=email, name="", now=life.now)
+
+    own_data.erase(life.db, life.settings, lambda: life.client, them.id, now=life.now)
+    life.sync()
+
+    with life.db.read() as connection:
+        left = store.gift_by_payment(connection, gift.payment_id)
+    assert left is not None
+    assert (left.address, left.code) == ("", gift.code)
+
+
 def test_who_was_erased_before_their_gift_was_heard_of_stays_forgotten(life: Life) -> None:
     gil = signup.add(life.db, life.settings, email="gil@example.org", name="", now=life.now)
     made = stripe_api.create_gift(life.client, life.settings, **wanted_by(life, "gil@example.org"))
