@@ -88,7 +88,6 @@ class Attendant:
         self._duty = Duty(db, settings, environment, payments, self._stopping.is_set)
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._threads: list[threading.Thread] = []
-        self._is_away = False
 
     def start(self) -> None:
         """Begin; where nothing can be paid for, nothing is ever looked at."""
@@ -124,11 +123,8 @@ class Attendant:
         while not self._stopping.wait(TICK_SECONDS):
             try:
                 self.attend(lane, now=clock.now())
-                self._is_away = False
-            except DatabaseUnavailable as error:
-                if not (self._is_away or self._stopping.is_set()):
-                    log.warning("The rounds about payments wait: %s", error)
-                self._is_away = True
+            except DatabaseUnavailable:
+                pass  # the sender in this process says so, once
             except Exception:
                 if not self._stopping.is_set():
                     log.exception("The rounds about payments stumbled, and go on.")

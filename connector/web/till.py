@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import clock
-from connector.errors import ConnectorError, NotFound, Refused
+from connector.errors import ConnectorError, DatabaseUnavailable, NotFound, Refused
 from connector.membership import money
 from connector.membership.money import Amount
 from connector.readers.subscriber import LONGEST_NAME
@@ -193,6 +193,8 @@ class Bell:
         if is_post and not scope["path"].startswith(guard.HOOKS):
             try:
                 await ring(scope["app"])
+            except DatabaseUnavailable:
+                pass  # the page that was asked for has said so
             except ConnectorError as error:
                 log.warning("The Till's events wait: %s", error)
 

@@ -83,6 +83,7 @@ def town(
 
 def test_only_pressing_the_button_confirms(town: Town) -> None:
     asked = town.ask("gil@example.org")
+    town.site.settled()
     before = town.site.dump()
 
     page = town.site.get(asked.link("confirm"))
