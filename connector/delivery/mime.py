@@ -83,12 +83,12 @@ class Template:
         owner = quote(header_address(reader), safe="@.+-_~")
         self._mailto = f">,\r\n <mailto:{owner}?subject=unsubscribe%20"
 
-    def fill(self, delivery: Delivery) -> tuple[str, list[bytes]]:
-        """A letter ready to go: its envelope sender, and in pieces what `message` gives whole."""
+    def fill(self, delivery: Delivery) -> tuple[str, bytes]:
+        """A letter ready to go: its envelope sender, and the message as `message` gives it."""
         id_, _, recipient, address, name, _ = delivery
         proof = _proof(self._settings, id_)
-        pieces = self._filled(id_, proof, recipient, address, name)
-        return _verp(self._return_path, id_, proof), pieces
+        message = self._message(id_, proof, recipient, address, name)
+        return _verp(self._return_path, id_, proof), message
 
     def message(self, *, delivery: int, recipient: int | None, address: str, name: str) -> bytes:
         """The whole message for one reader, with CRLF line ends.
@@ -97,11 +97,11 @@ class Template:
         subscriber and for a test: such a message has no List-Unsubscribe.
         """
         proof = _proof(self._settings, delivery)
-        return b"".join(self._filled(delivery, proof, recipient, address, name))
+        return self._message(delivery, proof, recipient, address, name)
 
-    def _filled(
+    def _message(
         self, delivery: int, proof: bytes, recipient: int | None, address: str, name: str
-    ) -> list[bytes]:
+    ) -> bytes:
         pieces, at = self._pieces.copy(), self._at
         name = one_line(name)
         # RFC 6532: UTF-8 where the address cannot be written without; ASCII else.
@@ -129,7 +129,7 @@ class Template:
             _put(pieces, at["address"], address)
         if self._seal is not None:
             pieces.insert(0, self._seal.header(pieces))
-        return pieces
+        return b"".join(pieces)
 
     # Headers
 
@@ -179,15 +179,13 @@ class Template:
 
     def _body(self, letter: Letter) -> list[bytes | Slot]:
         # The text comes first: RFC 2046 section 5.1.4 puts the richest form last.
-        return _joined(
-            [
-                self._part("text/plain"),
-                *_spliced(letter.text, "text"),
-                self._part("text/html"),
-                *_spliced(letter.html, "html"),
-                f"\r\n--{self._boundary}--\r\n".encode(),
-            ]
-        )
+        return [
+            self._part("text/plain"),
+            *_spliced(letter.text, "text"),
+            self._part("text/html"),
+            *_spliced(letter.html, "html"),
+            f"\r\n--{self._boundary}--\r\n".encode(),
+        ]
 
     def _part(self, media_type: str) -> bytes:
         return (
@@ -250,17 +248,6 @@ def _spliced(text: str, part: Part) -> list[bytes | Slot]:
                 pieces.append(SOFT_BREAK)
     # Nothing follows the last words on their line.
     return pieces[:-1] if pieces[-1] == SOFT_BREAK else pieces
-
-
-def _joined(pieces: list[bytes | Slot]) -> list[bytes | Slot]:
-    """The same with as few pieces as can be: what is between two places of a reader's is one."""
-    found: list[bytes | Slot] = []
-    for piece in pieces:
-        if isinstance(piece, bytes) and found and isinstance(found[-1], bytes):
-            found[-1] += piece
-        else:
-            found.append(piece)
-    return found
 
 
 def _ascii(lines: list[str]) -> bytes:

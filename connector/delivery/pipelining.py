@@ -25,26 +25,15 @@ STAGES: tuple[Stage, ...] = ("mail", "rcpt", "data")
 
 @dataclass(slots=True, eq=False)
 class Envelope:
-    """A letter for one recipient: CRLF line ends, and no line that starts with a dot.
+    """A letter for one recipient: `message` has CRLF line ends, and no line starts with a dot.
 
-    What all readers of a letter get is there once, in `pieces` they share. `commands` are
-    MAIL, RCPT and DATA, filled in for letters that go in groups.
+    `commands` are MAIL, RCPT and DATA, filled in for letters that go in groups.
     """
 
     sender: str
     recipient: str
-    pieces: list[bytes]
+    message: bytes
     commands: bytes = field(default=b"", init=False)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole message."""
-        return sum(map(len, self.pieces))
-
-    @property
-    def message(self) -> bytes:
-        """The message as one."""
-        return b"".join(self.pieces)
 
 
 class Supply(Protocol):
@@ -180,7 +169,7 @@ class Line(asyncio.Protocol):
         self._wait_for(self._dot)
         # RFC 2920 section 3.1: content may be the first of a group, DATA only the last.
         then = LONE_DOT if following is None else LONE_DOT + following.commands
-        self._transport.writelines([*envelope.pieces, then])
+        self._transport.writelines((envelope.message, then))
 
     def _begin_next(self) -> None:
         """Go on with the next letter if there is one, or let `run` wait for it."""

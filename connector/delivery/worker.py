@@ -528,8 +528,8 @@ class _Connection:
             return None
         stretch, delivery = self.ready.popleft()
         template = self.sender.template(delivery.letter_id, stretch.lease)
-        sender, pieces = template.fill(delivery)
-        return _Handed(sender, delivery.address, pieces, self, stretch, delivery)
+        sender, message = template.fill(delivery)
+        return _Handed(sender, delivery.address, message, self, stretch, delivery)
 
     async def next(self) -> _Handed | None:
         """The next letter; None when the line should be closed."""
@@ -563,5 +563,5 @@ class _Connection:
         """What is handed over to us and will not be sent goes back, at no cost."""
         while self.ready:
             stretch, delivery = self.ready.popleft()
-            unsent = _Handed("", delivery.address, [], self, stretch, delivery)
+            unsent = _Handed("", delivery.address, b"", self, stretch, delivery)
             self.sender.record(unsent, Outcome("unreached", why))
