@@ -39,6 +39,7 @@ HASTE = {
 }
 DOORS = """
 local all all trust
+local replication all trust
 host all keyed 127.0.0.1/32 scram-sha-256
 host all unwelcome 127.0.0.1/32 reject
 host all all 127.0.0.1/32 trust
@@ -198,6 +199,24 @@ class Server:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             connection.execute(sql)
 
+    def follow(self, primary: "Server") -> None:
+        """Become a standby of a running server: no commit there ends before it is here, too."""
+        self._settle()
+        self._run(
+            "pg_basebackup", "--pgdata", "data", "--host", str(primary.folder),
+            "--port", str(primary.port), "--username", "postgres",
+            "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
+        )  # fmt: skip
+        with (self.folder / "data" / "postgresql.auto.conf").open("a") as settings:
+            settings.write(self._place())
+        self.start()
+        primary.tell("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.tell("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """From a standby to the primary; returns when it takes writes."""
+        self._run("pg_ctl", "--pgdata", "data", "--wait", "--silent", "promote")
+
     def start(self) -> None:
         if not self.folder.exists():
             self._make()
@@ -206,25 +225,27 @@ class Server:
     def stop(self, how: str = "immediate") -> None:
         self._run("pg_ctl", "--pgdata", "data", "--wait", "--silent", "--mode", how, "stop")
 
-    def _make(self) -> None:
+    def _settle(self) -> None:
+        """A folder and a port of its own."""
         self.folder.mkdir()
         if (owner := self._user()) is not None:
             shutil.chown(self.folder, owner)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             (self.folder / "port").write_text(str(free.getsockname()[1]))
+
+    def _place(self) -> str:
+        return f"port = {self.port}\nunix_socket_directories = '{self.folder}'\n"
+
+    def _make(self) -> None:
+        self._settle()
         self._run(
             "initdb", "--pgdata", "data", "--username", "postgres", "--auth", "trust",
             "--encoding", "UTF8", "--no-locale", "--no-sync",
         )  # fmt: skip
-        said = {
-            **self._wishes,
-            "port": str(self.port),
-            "listen_addresses": "'127.0.0.1'",
-            "unix_socket_directories": f"'{self.folder}'",
-        }
+        said = {**self._wishes, "listen_addresses": "'127.0.0.1'"}
         lines = "".join(f"{name} = {value}\n" for name, value in said.items())
-        (self.folder / "data" / "postgresql.auto.conf").write_text(lines)
+        (self.folder / "data" / "postgresql.auto.conf").write_text(lines + self._place())
         (self.folder / "data" / "pg_hba.conf").write_text(DOORS)
 
     def _run(self, program: str, *words: str) -> None:

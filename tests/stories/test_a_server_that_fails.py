@@ -137,6 +137,49 @@ def senders(db: Database) -> int:
         return int(connection.value("SELECT count(*) FROM senders"))
 
 
+def test_a_standby_takes_over_in_the_middle_of_a_mailing(root: Path) -> None:
+    with two_servers() as (primary, standby):
+        url = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/letters"
+        url += "?target_session_attrs=read-write"
+        with contextlib.closing(database.open(url)) as kept, FakeRelay().in_thread() as relay:
+            mailing = post.mail(kept, LETTERS, now=clock.now())
+            sender.relayed(root, relay, lease=60, connections=CONNECTIONS)
+            with (
+                sender.running(root, database=url) as one,
+                sender.running(root, database=url) as two,
+            ):
+                await_letters(relay, LETTERS // 4)
+                primary.stop("immediate")
+                standby.promote()
+                until(lambda: is_finished(kept, mailing), "the mailing to finish")
+                assert (one.poll(), two.poll()) == (None, None), "nobody gave up"
+
+            assert len(relay.received) > LETTERS // 4
+            assert post.counts(kept, mailing) == {"sent": LETTERS}
+            check_the_promise(kept, relay)
+
+
+@contextlib.contextmanager
+def two_servers() -> Iterator[tuple[Server, Server]]:
+    """A primary with a database for letters, and a standby that has every commit."""
+    clusters.running()
+    folder = Path(tempfile.mkdtemp(prefix="connector-"))
+    folder.chmod(0o755)
+    durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+    primary = Server(folder / "primary", **durable, wal_level="replica", max_wal_senders="4")
+    standby = Server(folder / "standby")
+    try:
+        primary.start()
+        primary.tell("CREATE DATABASE letters")
+        standby.follow(primary)
+        yield primary, standby
+    finally:
+        for one in (standby, primary):
+            with contextlib.suppress(AssertionError):
+                one.stop()
+        shutil.rmtree(folder)
+
+
 # The lines
 
 
