@@ -117,7 +117,7 @@ def _serve(settings: "Settings", listener: socket.socket, *, sender: bool, says:
             click.echo(f"Letters stay on this machine; read them in the Tray: {local}/tray")
         if settings.stripe.is_till and settings.takes_payments and settings.is_local:
             click.echo(f"Become a member with play money: {local}/subscribe")
-            click.echo("A month later at the Till: connector till advance 1 month")
+            click.echo("A month later at the Till: connector till advance 32 days")
         click.echo("Stop with Ctrl-C.")
         beside = _sender_beside(settings) if sender else contextlib.nullcontext()
         with contextlib.suppress(KeyboardInterrupt), beside:

@@ -113,7 +113,7 @@ def advance(span: tuple[str, ...]) -> None:
             for behind, told in _turned(play, whole):
                 lines += told
                 bar.update(task, completed=-(-behind // DAY))
-        _say(lines)
+        _say(lines or ["Nothing was paid, and nothing ended."])
         at = clock.moment(desk.time(play.db, now=clock.now()), play.settings.publication.zone)
         click.echo(f"At the Till it is {at:%Y-%m-%d %H:%M} now.")
 

@@ -222,7 +222,7 @@ def test_the_demo_fills_the_sample_once_and_serves_it(root: Path) -> None:
     assert "0 sample readers added, 300 were there." in second
     assert "was mailed before; nobody gets it twice." in second
     assert "Become a member with play money: http://127.0.0.1:" in first
-    assert "connector till advance 1 month" in first
+    assert "connector till advance 32 days" in first
 
 
 def _demo(root: Path) -> str:

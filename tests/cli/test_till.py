@@ -54,9 +54,10 @@ def test_a_month_later_the_plan_is_paid_again(
 ) -> None:
     join(db, at_the_till)
 
-    connector("till", "advance", "1 month")
+    early = connector("till", "advance", "1 month")
     said = connector("till", "advance", "2", "hours")
 
+    assert "Nothing was paid, and nothing ended." in early.out
     assert said.code == 0
     assert re.search(r"\d+ \w+ \d{4}: ada@example.org paid \$5\.", said.out)
     assert "At the Till it is" in said.out
