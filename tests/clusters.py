@@ -37,6 +37,7 @@ HASTE = {
     "shared_buffers": "64MB",
     "log_min_messages": "panic",
 }
+CAREFUL = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 DOORS = """
 local all all trust
 local replication all trust
@@ -148,13 +149,37 @@ def _structure(server: "Server") -> tuple[object, ...] | None:
 @contextlib.contextmanager
 def empty() -> Iterator[str]:
     """The URL of a new database with nothing in it; it is gone afterwards."""
-    server = running()
+    with empty_on(running()) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def empty_on(server: "Server") -> Iterator[str]:
+    """The same on another server than that of this run."""
     name = f"letters_{secrets.token_hex(6)}"
     server.tell(f"CREATE DATABASE {name}")
     try:
         yield server.url(name)
     finally:
         server.tell(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def own(**wishes: str) -> Iterator["Server"]:
+    """A server that may be stopped, and that keeps what it promises, besides what is wished for.
+
+    Its folder's parent is its own, too; all of it is gone afterwards.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="connector-"))
+    folder.chmod(0o755)
+    server = Server(folder / "server", **(CAREFUL | wishes))
+    try:
+        server.start()
+        yield server
+    finally:
+        with contextlib.suppress(AssertionError):
+            server.stop()
+        shutil.rmtree(folder)
 
 
 @cache

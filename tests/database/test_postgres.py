@@ -51,17 +51,9 @@ def db(url: str) -> Iterator[Database]:
 def mortal() -> Iterator[Server]:
     """A server that a test may stop, with a database of ours in it."""
     clusters.running()
-    folder = Path(tempfile.mkdtemp(prefix="connector-"))
-    folder.chmod(0o755)
-    server = Server(folder / "server", fsync="on", synchronous_commit="on", autovacuum="on")
-    server.start()
-    server.tell("CREATE DATABASE letters")
-    try:
+    with clusters.own(autovacuum="on") as server:
+        server.tell("CREATE DATABASE letters")
         yield server
-    finally:
-        with contextlib.suppress(AssertionError):
-            server.stop()
-        shutil.rmtree(folder)
 
 
 def trouble(url: str) -> str:

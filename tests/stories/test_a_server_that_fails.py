@@ -6,10 +6,8 @@ Real processes, a real PostgreSQL server; see also test_many_at_once.py.
 import contextlib
 import random
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -48,16 +46,8 @@ ISSUE = "---\ntitle: {title}\n---\n\nNobody owns the bench.\n"
 def server() -> Iterator[Server]:
     """A server that keeps what it promises, and that a test may stop."""
     clusters.running()
-    folder = Path(tempfile.mkdtemp(prefix="connector-"))
-    folder.chmod(0o755)
-    one = Server(folder / "server", fsync="on", synchronous_commit="on", full_page_writes="on")
-    one.start()
-    try:
+    with clusters.own() as one:
         yield one
-    finally:
-        with contextlib.suppress(AssertionError):
-            one.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -163,21 +153,15 @@ def test_a_standby_takes_over_in_the_middle_of_a_mailing(root: Path) -> None:
 def two_servers() -> Iterator[tuple[Server, Server]]:
     """A primary with a database for letters, and a standby that has every commit."""
     clusters.running()
-    folder = Path(tempfile.mkdtemp(prefix="connector-"))
-    folder.chmod(0o755)
-    durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-    primary = Server(folder / "primary", **durable, wal_level="replica", max_wal_senders="4")
-    standby = Server(folder / "standby")
-    try:
-        primary.start()
+    with clusters.own(wal_level="replica", max_wal_senders="4") as primary:
         primary.tell("CREATE DATABASE letters")
-        standby.follow(primary)
-        yield primary, standby
-    finally:
-        for one in (standby, primary):
+        standby = Server(primary.folder.parent / "standby")
+        try:
+            standby.follow(primary)
+            yield primary, standby
+        finally:
             with contextlib.suppress(AssertionError):
-                one.stop()
-        shutil.rmtree(folder)
+                standby.stop()
 
 
 # The lines
