@@ -68,7 +68,6 @@ BEGIN_WRITE = """
 LOCK = f"SELECT pg_advisory_xact_lock({WRITER});"
 MARKED = ", EXISTS (SELECT 1 FROM moves)"
 ALONE = """
-    SET LOCAL idle_in_transaction_session_timeout = 0;
     SET LOCAL statement_timeout = 0;
     SET LOCAL application_name = 'connector move';
 """
@@ -293,7 +292,7 @@ class Postgres:
         """
         begin = BEGIN_WRITE.format(
             busy=max(1, round(self._busy_seconds * 1000)),
-            stalled=STALLED_SECONDS * 1000,
+            stalled=0,  # it may wait for the other database as long as it has to
             durable=DURABLE + ALONE,
             lock="" if is_new else LOCK,
             marked="",
