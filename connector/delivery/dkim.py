@@ -80,45 +80,52 @@ class Seal:
         self._personal_head = [at for at, piece in enumerate(head) if piece is None]
         beginning, self._places = _parted(body, first=len(head))
         self._body = hashlib.sha256(beginning)
-        self._heads = [
-            (signer.sign, *_beginning(signer, [name for name, _ in fields], date))
-            for signer in signers
+        names = [name for name, _ in fields]
+        self._signs = [signer.sign for signer in signers]
+        self._beginnings = [_beginning(signer, names, date) for signer in signers]
+
+    def headers(self, letters: Sequence[Sequence[bytes]]) -> list[bytes]:
+        """The DKIM-Signature fields to put before each of `letters`: the pieces of whole ones."""
+        hashed = [self._hashed(pieces) for pieces in letters]
+        # All at once: signing drives what else a letter needs out of the processor's cache.
+        proofs = [
+            [sign(digest) for sign, digest in zip(self._signs, digests, strict=True)]
+            for _, digests in hashed
+        ]
+        return [
+            b"".join(
+                [
+                    _field(beginning, body_hash, proof)
+                    for (beginning, _), proof in zip(self._beginnings, signed, strict=True)
+                ]
+            )
+            for (body_hash, _), signed in zip(hashed, proofs, strict=True)
         ]
 
-    def header(self, pieces: Sequence[bytes]) -> bytes:
-        """The DKIM-Signature fields to put before `pieces`: the whole letter of one reader."""
+    def _hashed(self, pieces: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
+        """The body's hash as the field tells it, and what each key has to sign."""
+        words: list[bytes] = []
+        for at, ends_line, then in self._places:
+            words += (_relaxed_value(pieces[at], ends_line=ends_line), then)
         body = self._body.copy()
-        for place in self._places:
-            value = pieces[place.at]
-            if b" " in value or b"\t" in value:
-                value = _relaxed_value(value, ends_line=place.ends_line)
-            body.update(value)
-            body.update(place.then)
+        body.update(b"".join(words))
         body_hash = b2a_base64(body.digest(), newline=False)
         found = {
             name: canonical for at in self._personal_head for name, canonical in _fields(pieces[at])
         }
         head = self._head.copy()
         head.update(b"".join([found.get(name, b"") for name in PERSONAL]))
-        return b"".join(
-            [
-                _signature(head, sign, beginning, canonical, body_hash)
-                for sign, beginning, canonical in self._heads
-            ]
-        )
+        digests = []
+        for _, canonical in self._beginnings:
+            # RFC 6376 section 3.7: the field signs itself, with nothing yet after `b=`.
+            whole = head.copy()
+            whole.update(b"%b%b; b=" % (canonical, body_hash))
+            digests.append(whole.digest())
+        return body_hash, digests
 
 
-def _signature(
-    head: "hashlib._Hash",
-    sign: Callable[[bytes], bytes],
-    beginning: bytes,
-    canonical: bytes,
-    body_hash: bytes,
-) -> bytes:
-    # RFC 6376 section 3.7: the field signs itself, with nothing yet after `b=`.
-    whole = head.copy()
-    whole.update(b"%b%b; b=" % (canonical, body_hash))
-    proof = b2a_base64(sign(whole.digest()), newline=False)
+def _field(beginning: bytes, body_hash: bytes, signature: bytes) -> bytes:
+    proof = b2a_base64(signature, newline=False)
     lines = [proof[at : at + SIGNATURE_LINE] for at in range(0, len(proof), SIGNATURE_LINE)]
     return b"%b%b;\r\n b=%b\r\n" % (beginning, body_hash, b"\r\n ".join(lines))
 
@@ -153,9 +160,10 @@ def _fields(piece: bytes) -> Iterator[tuple[str, bytes]]:
     for field in unfolded.split(_CRLF):
         name, colon, value = field.partition(b":")
         if colon:
-            name = name.strip(b" ")
-            words = b" ".join(filter(None, value.split(b" ")))
-            yield name.decode(), b"%b:%b\r\n" % (name.lower(), words)
+            name, value = name.strip(b" "), value.strip(b" ")
+            if b"  " in value:
+                value = _SPACE.sub(b" ", value)
+            yield name.decode(), b"%b:%b\r\n" % (name.lower(), value)
 
 
 class _Place(NamedTuple):
@@ -185,8 +193,9 @@ def _relaxed(text: bytes) -> bytes:
 
 
 def _relaxed_value(value: bytes, *, ends_line: bool) -> bytes:
-    relaxed = _relaxed(value)
-    return relaxed.rstrip(b" ") if ends_line else relaxed
+    if b"  " in value or b"\t" in value or b" \r" in value:
+        value = _relaxed(value)
+    return value.rstrip(b" ") if ends_line else value
 
 
 # Keys

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import html
 import re
+from collections.abc import Sequence
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
@@ -83,12 +84,15 @@ class Template:
         owner = quote(header_address(reader), safe="@.+-_~")
         self._mailto = f">,\r\n <mailto:{owner}?subject=unsubscribe%20"
 
-    def fill(self, delivery: Delivery) -> tuple[str, bytes]:
-        """A letter ready to go: its envelope sender, and the message as `message` gives it."""
-        id_, _, recipient, address, name, _ = delivery
-        proof = _proof(self._settings, id_)
-        message = self._message(id_, proof, recipient, address, name)
-        return _verp(self._return_path, id_, proof), message
+    def fill(self, deliveries: Sequence[Delivery]) -> list[tuple[str, list[bytes]]]:
+        """Letters ready to go: of each its envelope sender, and the pieces of its message."""
+        filled = []
+        for id_, _, recipient, address, name, _ in deliveries:
+            proof = _proof(self._settings, id_)
+            pieces = self._filled(id_, proof, recipient, address, name)
+            filled.append((_verp(self._return_path, id_, proof), pieces))
+        self._sealed([pieces for _, pieces in filled])
+        return filled
 
     def message(self, *, delivery: int, recipient: int | None, address: str, name: str) -> bytes:
         """The whole message for one reader, with CRLF line ends.
@@ -97,11 +101,18 @@ class Template:
         subscriber and for a test: such a message has no List-Unsubscribe.
         """
         proof = _proof(self._settings, delivery)
-        return self._message(delivery, proof, recipient, address, name)
+        pieces = self._filled(delivery, proof, recipient, address, name)
+        self._sealed([pieces])
+        return b"".join(pieces)
 
-    def _message(
+    def _sealed(self, letters: Sequence[list[bytes]]) -> None:
+        if self._seal is not None:
+            for pieces, header in zip(letters, self._seal.headers(letters), strict=True):
+                pieces.insert(0, header)
+
+    def _filled(
         self, delivery: int, proof: bytes, recipient: int | None, address: str, name: str
-    ) -> bytes:
+    ) -> list[bytes]:
         pieces, at = self._pieces.copy(), self._at
         name = one_line(name)
         # RFC 6532: UTF-8 where the address cannot be written without; ASCII else.
@@ -127,9 +138,7 @@ class Template:
             _put(pieces, at["name"], name)
         if "address" in at:
             _put(pieces, at["address"], address)
-        if self._seal is not None:
-            pieces.insert(0, self._seal.header(pieces))
-        return b"".join(pieces)
+        return pieces
 
     # Headers
 

@@ -5,7 +5,8 @@ one round trip; every reply is matched to its letter by count, and a refusal hur
 """
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +18,9 @@ END = b"\r\n"
 LONE_DOT = b".\r\n"
 RESET = b"RSET\r\n"
 
+# What nearly always comes: the last letter is taken, and the next may follow.
+WELL = re.compile(rb"(2\d\d(?: [^\r\n]*)?)\r\n(?:2\d\d(?: [^\r\n]*)?\r\n){2}354(?: [^\r\n]*)?\r\n")
+
 SILENT = "The relay said nothing for too long."
 LOST = "The connection was lost before this letter."
 STOPPED = "The sender stopped before the relay answered."
@@ -27,13 +31,23 @@ STAGES: tuple[Stage, ...] = ("mail", "rcpt", "data")
 class Envelope:
     """A letter for one recipient: `message` has CRLF line ends, and no line starts with a dot.
 
-    `commands` are MAIL, RCPT and DATA, filled in for letters that go in groups.
+    It is kept in `pieces`, most of them everybody's, and joined when it goes. `commands` are
+    MAIL, RCPT and DATA, filled in for letters that go in groups.
     """
 
     sender: str
     recipient: str
-    message: bytes
+    pieces: Sequence[bytes]
     commands: bytes = field(default=b"", init=False)
+
+    @property
+    def message(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """How long the message is, in bytes."""
+        return sum(map(len, self.pieces))
 
 
 class Supply(Protocol):
@@ -162,14 +176,15 @@ class Line(asyncio.Protocol):
         self._wait_for(self._patience)
         self._transport.write(envelope.commands)
 
-    def _hand_over(self, envelope: Envelope) -> None:
+    def _go_ahead(self, envelope: Envelope) -> None:
         """The content of a letter, and the commands of the next if there is one already."""
+        self._patience, self._is_proven = self._commands, True
         following = self._next()
         self._dotted, self._begun = envelope, following
         self._wait_for(self._dot)
         # RFC 2920 section 3.1: content may be the first of a group, DATA only the last.
         then = LONE_DOT if following is None else LONE_DOT + following.commands
-        self._transport.writelines((envelope.message, then))
+        self._transport.write(b"".join((*envelope.pieces, then)))
 
     def _begin_next(self) -> None:
         """Go on with the next letter if there is one, or let `run` wait for it."""
@@ -181,6 +196,16 @@ class Line(asyncio.Protocol):
     # What we hear
 
     def data_received(self, data: bytes) -> None:
+        dotted, begun = self._dotted, self._begun
+        if dotted is None or begun is None or self._rest or self._unfinished or self._said:
+            self._hear(data)
+        elif well := WELL.fullmatch(data):
+            self._settle(dotted, well[1])
+            self._go_ahead(begun)
+        else:
+            self._hear(data)
+
+    def _hear(self, data: bytes) -> None:
         lines = (self._rest + data if self._rest else data).split(END)
         self._rest = lines.pop()
         for line in lines:
@@ -222,7 +247,6 @@ class Line(asyncio.Protocol):
             else:
                 answers = said[: len(STAGES)]
                 del said[: len(STAGES)]
-                self._patience, self._is_proven = self._commands, True
                 self._decide(self._begun, answers)
 
     def _settle(self, envelope: Envelope, reply: bytes) -> None:
@@ -244,8 +268,9 @@ class Line(asyncio.Protocol):
         mail, rcpt, data = answers
         # RFC 5321 section 4.3.2: 354 is the only answer to DATA that invites the content.
         if mail[:1] == b"2" and rcpt[:1] == b"2" and data[:3] == b"354":
-            self._hand_over(envelope)
+            self._go_ahead(envelope)
             return
+        self._patience, self._is_proven = self._commands, True
         self._begun = None
         refusal = _refusal(answers)
         # RFC 2920 section 3.1: when DATA was accepted although nobody was, there is no letter

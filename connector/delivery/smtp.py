@@ -204,7 +204,7 @@ class Conversation:
         `message` has CRLF line ends only. When this is cancelled the line is closed, and the
         letter must be counted as uncertain.
         """
-        impossible = self._impossible(sender, recipient, message)
+        impossible = self._impossible(sender, recipient, len(message))
         if impossible:
             return impossible
         self._is_handing_over = False
@@ -227,19 +227,19 @@ class Conversation:
 
     def commands(self, envelope: Envelope) -> bytes | Outcome:
         """MAIL, RCPT and DATA for a letter, or why this relay cannot take it."""
-        sender, recipient, message = envelope.sender, envelope.recipient, envelope.message
-        if len(message) <= self._limit and is_ordinary(sender) and is_ordinary(recipient):
-            size = f" SIZE={len(message)}" if self._tells_size else ""
-            mail = f"MAIL FROM:<{sender}>{size}"
+        sender, recipient, size = envelope.sender, envelope.recipient, envelope.size
+        if size <= self._limit and is_ordinary(sender) and is_ordinary(recipient):
+            told = f" SIZE={size}" if self._tells_size else ""
+            mail = f"MAIL FROM:<{sender}>{told}"
         else:
-            impossible = self._impossible(sender, recipient, message)
+            impossible = self._impossible(sender, recipient, size)
             if impossible:
                 return impossible
             sender, recipient = on_the_wire(sender), on_the_wire(recipient)
-            mail = self._mail(sender, recipient, message)
+            mail = self._mail(sender, recipient, size)
         return f"{mail}\r\nRCPT TO:<{recipient}>\r\nDATA\r\n".encode()
 
-    def _impossible(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
+    def _impossible(self, sender: str, recipient: str, size: int) -> Outcome | None:
         """A letter that this relay cannot take, whoever asks."""
         if not is_sendable(sender):
             return _refused(f"“{sender}” cannot be the sender of a letter.", "mail")
@@ -247,17 +247,16 @@ class Conversation:
             return _refused(f"“{recipient}” is not an address a letter can be sent to.", "rcpt")
         if _is_international(sender, recipient) and not self._offers("smtputf8"):
             return _refused("The relay does not take international addresses (SMTPUTF8).", "rcpt")
-        if len(message) > self._limit:
+        if size > self._limit:
             return _refused(
-                f"The letter is {len(message)} bytes; the relay takes {self._limit} at most.",
-                "mail",
+                f"The letter is {size} bytes; the relay takes {self._limit} at most.", "mail"
             )
         return None
 
     async def _transact(self, sender: str, recipient: str, message: bytes) -> Outcome:
         patience = self._patience
         steps: tuple[tuple[Stage, str, float], ...] = (
-            ("mail", self._mail(sender, recipient, message), patience.mail),
+            ("mail", self._mail(sender, recipient, len(message)), patience.mail),
             ("rcpt", f"RCPT TO:<{recipient}>", patience.rcpt),
             ("data", "DATA", patience.data),
         )
@@ -267,10 +266,10 @@ class Conversation:
                 return outcome
         return await self._hand_over(message)
 
-    def _mail(self, sender: str, recipient: str, message: bytes) -> str:
-        size = f" SIZE={len(message)}" if self._tells_size else ""
+    def _mail(self, sender: str, recipient: str, size: int) -> str:
+        told = f" SIZE={size}" if self._tells_size else ""
         utf8 = " SMTPUTF8" if _is_international(sender, recipient) else ""
-        return f"MAIL FROM:<{sender}>{size}{utf8}"
+        return f"MAIL FROM:<{sender}>{told}{utf8}"
 
     async def _ask(self, stage: Stage, command: str, wait: float) -> Outcome | None:
         """Give one command; None when the relay says to go on."""

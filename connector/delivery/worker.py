@@ -15,6 +15,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from connector import clock
 from connector.clock import SECOND
@@ -237,6 +238,16 @@ class _Sender:
             dealt = lane.deal(sum([_room(those) for those in usable.values()]))
             if dealt:
                 hands += self._share(lane, dealt, usable)
+        try:
+            for hand in hands:
+                for letter_id in {delivery.letter_id for delivery in hand.letters}:
+                    self.template(letter_id, hand.stretch.lease)
+        except DatabaseUnavailable as error:
+            # Before a letter is marked: one that is and cannot be made would stay so.
+            self.outage.tell(error)
+            self.parts.clear()
+            self.take_back(hands)
+            return []
         return hands
 
     def _usable(
@@ -334,12 +345,7 @@ class _Sender:
             stretch.open -= 1
         self.unwritten.clear()
         for lane, parts in self.parts.items():
-            handed = [
-                (hand.stretch, delivery)
-                for hand in hands
-                if hand.stretch.lane is lane
-                for delivery in hand.letters
-            ]
+            handed = self._filled([hand for hand in hands if hand.stretch.lane is lane])
             at = 0
             for connection, part in parts:
                 connection.give(handed[at : at + part])
@@ -349,6 +355,18 @@ class _Sender:
             for lane, places in self.lanes.items()
         ):
             self.book.ask()
+
+    def _filled(self, hands: Sequence[Hand]) -> list["_Filled"]:
+        """Letters with each reader's own words in them, signed: all that is left is to send them."""
+        return [
+            (hand.stretch, delivery, *envelope)
+            for hand in hands
+            for letter_id, letters in itertools.groupby(hand.letters, attrgetter("letter_id"))
+            for those in [list(letters)]
+            for delivery, envelope in zip(
+                those, self.template(letter_id, hand.stretch.lease).fill(those), strict=True
+            )
+        ]
 
     def _is_short(self, kind: Kind, places: Mapping[str, Sequence["_Connection"]]) -> bool:
         """Whether a connection has room for letters that may go now."""
@@ -449,6 +467,10 @@ def _spread(
             count -= part
 
 
+# A stretch, a letter of it, its envelope sender and the pieces of its message.
+_Filled = tuple[Stretch, Delivery, str, list[bytes]]
+
+
 @dataclass(slots=True, eq=False)
 class _Handed(Envelope):
     """A letter that is `sending` on disk, ready for the relay."""
@@ -470,15 +492,20 @@ class _Connection:
         self.kind: Kind = kind
         self.place = place
         self.is_open = False
-        self.ready: deque[tuple[Stretch, Delivery]] = deque()
+        self.ready: deque[_Handed] = deque()
         self.marked = 0  # letters of ours that are `sending` on disk
         self.waiter: asyncio.Future[None] | None = None
         self.closes_at = 0.0
 
-    def give(self, letters: Sequence[tuple[Stretch, Delivery]]) -> None:
+    def give(self, letters: Sequence[_Filled]) -> None:
         """These are ours to send now."""
         self.marked += len(letters)
-        self.ready.extend(letters)
+        self.ready.extend(
+            [
+                _Handed(sender, delivery.address, pieces, self, stretch, delivery)
+                for stretch, delivery, sender, pieces in letters
+            ]
+        )
         self.wake()
 
     async def run(self) -> None:
@@ -524,12 +551,7 @@ class _Connection:
 
     def next_nowait(self) -> _Handed | None:
         """The next letter, if one is handed over already."""
-        if not self.ready:
-            return None
-        stretch, delivery = self.ready.popleft()
-        template = self.sender.template(delivery.letter_id, stretch.lease)
-        sender, message = template.fill(delivery)
-        return _Handed(sender, delivery.address, message, self, stretch, delivery)
+        return self.ready.popleft() if self.ready else None
 
     async def next(self) -> _Handed | None:
         """The next letter; None when the line should be closed."""
@@ -562,6 +584,4 @@ class _Connection:
     def _hand_back(self, why: str) -> None:
         """What is handed over to us and will not be sent goes back, at no cost."""
         while self.ready:
-            stretch, delivery = self.ready.popleft()
-            unsent = _Handed("", delivery.address, b"", self, stretch, delivery)
-            self.sender.record(unsent, Outcome("unreached", why))
+            self.sender.record(self.ready.popleft(), Outcome("unreached", why))

@@ -294,7 +294,8 @@ class TestVerdicts:
         whole = [head[0] or b"", b"To: \t<b@example.org>\r\n", head[2] or b"", lines]
         whole += [own.encode(), after]
 
-        field = dkim.Seal(dkim.signers(signing), head, body, date=SENT_AT).header(whole)
+        seal = dkim.Seal(dkim.signers(signing), head, body, date=SENT_AT)
+        (field,) = seal.headers([whole])
 
         assert judges.dkimpy(b"".join([field, *whole]), records) == [True, True]
 

@@ -15,8 +15,10 @@ import pytest
 
 from connector import clock
 from connector.clock import DAY, HOUR, MINUTE
-from connector.database import Database
-from connector.delivery import decisions, ledger, mailings, smtp
+from connector.database import Connection, Database
+from connector.delivery import decisions, ledger, mailings, smtp, store
+from connector.delivery.letter import Letter
+from connector.errors import DatabaseUnavailable
 from tests.delivery import post
 from tests.delivery.sending import Office, until
 from tests.fakes.certificates import Certificate, certificate
@@ -391,6 +393,29 @@ def test_a_disk_that_is_full_for_a_while_costs_nobody_a_letter(
 
     assert post.counts(office.db, mailing) == {"sent": 600}
     assert any("disk" in record.message for record in caplog.records), "a commit really failed"
+
+
+def test_a_letter_that_cannot_be_read_yet_is_not_marked_as_on_its_way(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailing = post.mail(office.db, PEOPLE, now=clock.now())
+    read, troubles = store.letter, iter(range(3))
+
+    def letter(connection: Connection, letter_id: int) -> Letter | None:
+        if next(troubles, None) is not None:
+            assert post.counts(office.db, mailing) == {"queued": PEOPLE}
+            raise DatabaseUnavailable("The database is away.")
+        return read(connection, letter_id)
+
+    monkeypatch.setattr(store, "letter", letter)
+
+    async def watch() -> None:
+        await finished(office, mailing)
+
+    office.send_while(watch)
+
+    assert post.counts(office.db, mailing) == {"sent": PEOPLE}
+    assert next(troubles, None) is None
 
 
 # When the clock is wrong

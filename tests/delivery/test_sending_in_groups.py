@@ -20,7 +20,7 @@ def letter(number: int) -> Envelope:
     return Envelope(
         sender=f"bounces+{number}@letters.example.org",
         recipient=f"reader{number}@example.org",
-        message=f"Subject: {number}\r\n\r\nHello {number}.\r\n".encode(),
+        pieces=[f"Subject: {number}\r\n\r\n".encode(), f"Hello {number}.\r\n".encode()],
     )
 
 
@@ -159,7 +159,7 @@ def test_without_pipelining_letters_go_one_at_a_time() -> None:
 def test_a_letter_the_relay_cannot_take_is_refused_and_the_others_go() -> None:
     fake = FakeRelay(offers=("PIPELINING", "SIZE 200"))
     letters = Pile([letter(0), letter(1), letter(2)])
-    letters.letters[1].message = b"Subject: long\r\n\r\n" + b"x" * 300 + b"\r\n"
+    letters.letters[1].pieces = [b"Subject: long\r\n\r\n", b"x" * 300, b"\r\n"]
 
     work(fake, letters)
 
