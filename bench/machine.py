@@ -3,6 +3,7 @@
 import os
 import platform
 import sqlite3
+import sys
 from pathlib import Path
 
 
@@ -16,5 +17,5 @@ def machine() -> str:
                 break
     return (
         f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+        f"Python {platform.python_version()} of {sys.base_prefix}, SQLite {sqlite3.sqlite_version}"
     )

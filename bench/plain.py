@@ -15,9 +15,6 @@ import aiosmtplib
 
 from bench import frame, post
 from bench.running import run
-from connector import settings
-from connector.clock import now as clock_now
-from connector.delivery.mime import Template
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, default=16)
     chosen = arguments.parse_args()
     people = iter(range(1, chosen.letters + 1))
-    errand = Errand(chosen.port, chosen.connections, message(chosen.kilobytes), people)
+    errand = Errand(chosen.port, chosen.connections, post.message(chosen.kilobytes), people)
     frame.told_to_begin()
     start_up, began = frame.processor(), time.perf_counter()
     run(send(errand))
@@ -47,15 +44,6 @@ def main() -> None:
         "megabytes": frame.peak(),
     }
     print(json.dumps(found), flush=True)
-
-
-def message(kilobytes: int) -> bytes:
-    with post.publication(25, connections=1) as folder:
-        here = settings.load(folder, {})
-        template = Template(post.essay(kilobytes), here, mailing=1, kind="issue", date=clock_now())
-        return template.message(
-            delivery=1, recipient=1, address="reader1@example.org", name="Reader 1"
-        )
 
 
 async def send(errand: Errand) -> None:

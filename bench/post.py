@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.frame import Run, begin, child, result
+from bench.frame import Run, begin, child, result, timed
 from connector import database as databases
 from connector import settings
 from connector.clock import now as clock_now
 from connector.database import Database
 from connector.delivery import dkim, mailings
 from connector.delivery.letter import Letter
+from connector.delivery.mime import Template
 from connector.settings import Settings
 
 TOML = """
@@ -168,6 +169,35 @@ def ours(
     ) as folder:
         queue(folder, letters=letters, kilobytes=kilobytes)
         return send(folder, letters=letters, senders=senders)
+
+
+def message(kilobytes: int) -> bytes:
+    """What one reader gets of such a mailing."""
+    with publication(25, connections=1) as folder:
+        template = Template(
+            essay(kilobytes), here(folder), mailing=1, kind="issue", date=clock_now()
+        )
+        return template.message(
+            delivery=1, recipient=1, address="reader1@example.org", name="Reader 1"
+        )
+
+
+def source(port: int, *, letters: int, kilobytes: int, connections: int) -> Run:
+    """The same letter to as many people through `smtp-source -d`, on connections that are kept.
+
+    To different people (-N): its manual says that one address over and over tells little of
+    Postfix, whose caches of addresses would always be right.
+    """
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(message(kilobytes).replace(b"\r\n", b"\n"))
+        file.flush()
+        return timed(
+            [
+                *("smtp-source", "-d", "-s", str(connections), "-m", str(letters), "-F", file.name),
+                *("-N", "-t", "reader@example.org", f"127.0.0.1:{port}"),
+            ],
+            letters=letters,
+        )
 
 
 def plain(port: int, *, letters: int, kilobytes: int, connections: int) -> Run:

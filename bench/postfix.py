@@ -32,7 +32,7 @@ def measure(chosen: argparse.Namespace) -> list[Row]:
 
         def source() -> Run:
             relay.settle()
-            return relays.source(relay.port, **how)
+            return post.source(relay.port, **how)
 
         def ours() -> Run:
             relay.settle()

@@ -1,7 +1,6 @@
 """Relays on this machine that take letters and keep none: smtp-sink, our own sink, Postfix.
 
-And `smtp-source`, the baseline: the program that Postfix is tested with. Postfix itself runs in a
-folder of its own and leaves the machine's, if there is one, alone.
+Postfix runs in a folder of its own and leaves the machine's, if there is one, alone.
 """
 
 import json
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.frame import Run, child, hear, timed
+from bench.frame import child, hear
 
 PATIENCE = 30
 MAIN_CF = """
@@ -92,17 +91,6 @@ def tally(port: int) -> dict[str, float]:
         line.sendall(b"XTALLY\r\n")
         found: dict[str, float] = json.loads(file.readline()[4:])
     return found
-
-
-def source(port: int, *, letters: int, kilobytes: int, connections: int) -> Run:
-    """`smtp-source -d`: so many letters of one recipient each, on connections that are kept."""
-    return timed(
-        [
-            *("smtp-source", "-d", "-s", str(connections), "-m", str(letters)),
-            *("-l", str(kilobytes * 1000), "-t", "reader1@example.org", f"127.0.0.1:{port}"),
-        ],
-        letters=letters,
-    )
 
 
 # Postfix

@@ -1,7 +1,7 @@
 """Letters a second to Postfix's smtp-sink: our sender with its ledger, next to smtp-source.
 
 And next to aiosmtplib's own `sendmail`. Ours are personal letters, each durably written down;
-the others send the same bytes to everybody. Nothing of Postfix but its test programs is started.
+the others send one letter to everybody. Nothing of Postfix but its test programs is started.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def _of_size(size: int, chosen: argparse.Namespace) -> list[Row]:
         found = frame.rounds(
             chosen.rounds,
             {
-                "smtp-source -d": lambda: relays.source(port, letters=chosen.letters, **how),
+                "smtp-source -d": lambda: post.source(port, letters=chosen.letters, **how),
                 "connector": lambda: post.ours(port, letters=chosen.letters, **how),
                 "sendmail": lambda: post.plain(port, letters=few, **how),
             },

@@ -14,8 +14,10 @@ from connector.delivery.steady import Steady
 from connector.delivery.stretches import Hand
 from connector.errors import DatabaseUnavailable
 
-# Long enough for the other connections to have something to write too; not felt by anyone.
-GATHER_SECONDS = 0.010
+# Long enough for the other connections to have something to write too. As long as every
+# connection has letters, nobody waits for this.
+GATHER_SECONDS = 0.050
+SOON_SECONDS = 0.004  # when somebody does
 RETRY_SECONDS = 1
 
 
@@ -49,6 +51,7 @@ class Book:
         self._outage = outage
         self._settled: list[Settled] = []
         self._flushing: asyncio.Handle | None = None
+        self._flushes_at = 0.0  # 0 when no one may hasten it
         # Letters whose marks may have been kept although we were told that the commit failed.
         self._in_doubt: set[int] = set()
         self._is_idle = asyncio.Event()
@@ -58,18 +61,24 @@ class Book:
         """Record an outcome, soon."""
         self._settled.append(settled)
         if len(self._settled) == self._batch:
-            if self._flushing is not None:
-                self._flushing.cancel()
-            self._is_idle.clear()
-            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+            self._flush_in(0)
         elif self._flushing is None:
-            self.ask()
+            self._flush_in(GATHER_SECONDS)
 
     def ask(self) -> None:
         """Hand letters over to whoever has room for them, soon."""
-        if self._flushing is None:
-            self._is_idle.clear()
-            self._flushing = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
+        self._flush_in(SOON_SECONDS)
+
+    def _flush_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds
+        if self._flushing is not None:
+            if self._flushes_at <= at:
+                return
+            self._flushing.cancel()
+        self._is_idle.clear()
+        self._flushing = loop.call_later(seconds, self._flush)
+        self._flushes_at = at
 
     async def written(self) -> None:
         """Wait until everything is on disk."""
@@ -87,6 +96,7 @@ class Book:
             self._in_doubt.update(letter.id for hand in hands for letter in hand.letters)
             self._take_back(hands)
             self._flushing = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._flush)
+            self._flushes_at = 0.0
             return
         self._flushing = None
         self._settled = []

@@ -137,11 +137,12 @@ class _Sender:
             }
             for kind in kinds
         }
+        lines = sum(known.connections for known, _ in relays)
         self.book = Book(
             db,
             self.name,
             # Half of what may be under way: the other half keeps the lines busy meanwhile.
-            batch=max(1, WINDOW * sum(known.connections for known, _ in relays) // 2),
+            batch=max(1, WINDOW * lines // 2),
             deal=self.deal,
             take_back=self.take_back,
             written=self.written,
@@ -551,7 +552,10 @@ class _Connection:
 
     def next_nowait(self) -> _Handed | None:
         """The next letter, if one is handed over already."""
-        return self.ready.popleft() if self.ready else None
+        if not self.ready:
+            self.sender.book.ask()
+            return None
+        return self.ready.popleft()
 
     async def next(self) -> _Handed | None:
         """The next letter; None when the line should be closed."""
