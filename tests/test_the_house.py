@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from connector.database import Database
+from tests.database import tables
+
 PACKAGE = Path(__file__).parent.parent / "connector"
+ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 FLOORS = (
     {
         "errors",
@@ -86,6 +90,23 @@ def test_each_outside_library_has_one_door(path: Path) -> None:
 
     for library in outside:
         assert any(name_of(path).startswith(door) for door in DOORS[library]), library
+
+
+def test_every_room_and_every_door_is_in_the_architecture() -> None:
+    told = ARCHITECTURE.read_text(encoding="utf-8")
+    rooms = {room for rooms in FLOORS for room in rooms} - {"__init__", "__main__"}
+
+    assert not [
+        room for room in rooms | set(DOORS) if f"`{room}`" not in told and f"`{room}/`" not in told
+    ]
+
+
+def test_every_table_is_in_the_architecture(db: Database) -> None:
+    told = ARCHITECTURE.read_text(encoding="utf-8")
+
+    found = tables.names(db)
+    assert found
+    assert not [table for table in found if f"`{table}`" not in told]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
