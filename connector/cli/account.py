@@ -87,11 +87,7 @@ def _make(plan: "Plan", settings: "Settings", keep: Callable[[str], None]) -> No
                 keep(secret)
     finally:
         if done < len(plan.steps):
-            click.echo(
-                f"{done} of {console.counted(len(plan.steps), 'step')} done. "
-                "Run it again to go on from here.",
-                err=True,
-            )
+            _say_how_far(done, console.counted(len(plan.steps), "step"), "done")
     click.echo(f"Done: {console.counted(done, 'step')}.")
 
 
@@ -282,11 +278,11 @@ def _move_all(moves: "list[Move]", settings: "Settings", client: "Client", db: "
             tell(len(moves), len(moves))
     finally:
         if moved + left < len(moves):
-            click.echo(
-                f"{moved:,} of {console.counted(len(moves), 'member')} moved. "
-                "Run it again to go on from here.",
-                err=True,
-            )
+            _say_how_far(moved, console.counted(len(moves), "member"), "moved")
     click.echo(f"{console.counted(moved, 'member')} will pay the new price.")
     if left:
         click.echo(f"{left:,} changed or ended their plan meanwhile, and were left as they are.")
+
+
+def _say_how_far(done: int, whole: str, word: str) -> None:
+    click.echo(f"{done:,} of {whole} {word}. Run it again to go on from here.", err=True)

@@ -1,5 +1,6 @@
 """How commands speak: findings, tables and progress, readable without colour."""
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +48,26 @@ def day(at: int, zone: str) -> str:
     """“1 October 2026”."""
     when = clock.moment(at, zone)
     return f"{when.day} {when:%B %Y}"
+
+
+def date(at: int | None, zone: str) -> str:
+    """“2026-10-01”; empty when there is none."""
+    return f"{clock.moment(at, zone):%Y-%m-%d}" if at is not None else ""
+
+
+def show_json(found: object) -> None:
+    import json
+
+    click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def show_csv(rows: Iterable[Iterable[str]]) -> None:
+    import csv
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file in all but name: UTF-8, whatever the terminal speaks.
+        sys.stdout.reconfigure(encoding="utf-8")
+    csv.writer(sys.stdout).writerows(rows)
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

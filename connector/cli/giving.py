@@ -3,7 +3,6 @@
 No money moves here; a gift of the writer's is paid for by nobody.
 """
 
-import json
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
@@ -43,7 +42,7 @@ def show_gifts(*, is_json: bool) -> None:
         }
     if is_json:
         shown = [_plain_gift(one, takers, settings) for one in found]
-        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        console.show_json(shown)
         return
     if found:
         console.show_table(
@@ -134,21 +133,19 @@ def _stands(one: "Gift", takers: Takers, settings: "Settings") -> str:
 
 
 def _plain_gift(one: "Gift", takers: Takers, settings: "Settings") -> dict[str, object]:
-    def date(at: int | None) -> str:
-        return f"{clock.moment(at, settings.publication.zone):%Y-%m-%d}" if at else ""
-
+    zone = settings.publication.zone
     return {
         "code": one.code,
         "tier": one.tier,
         "months": one.months,
         "from_writer": one.is_from_writer,
         "address": one.address,
-        "made": date(one.created_at),
-        "sends": date(one.send_at),
-        "sent": date(one.sent_at),
-        "taken": date(one.taken_at),
+        "made": console.date(one.created_at, zone),
+        "sends": console.date(one.send_at, zone),
+        "sent": console.date(one.sent_at, zone),
+        "taken": console.date(one.taken_at, zone),
         "taken_by": takers.get(one.taken_by, ""),
-        "ended": date(one.ended_at),
+        "ended": console.date(one.ended_at, zone),
     }
 
 
@@ -172,7 +169,7 @@ def show_offers(*, is_all: bool, is_json: bool) -> None:
         found = [one for one in promotions.listed(client, settings) if is_all or one.is_active]
     if is_json:
         shown = [_plain_offer(one, settings) for one in found]
-        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        console.show_json(shown)
         return
     if found:
         console.show_table(
@@ -301,7 +298,7 @@ def _plain_offer(one: "Offering", settings: "Settings") -> dict[str, object]:
         "lasting": one.terms.duration,
         "months": one.terms.months,
         "tiers": list(one.tiers),
-        "until": f"{clock.moment(one.until, zone):%Y-%m-%d}" if one.until else "",
+        "until": console.date(one.until, zone),
         "times": one.times,
         "used": one.used,
         "runs": one.is_active,

@@ -3,10 +3,6 @@
 What moves money, or ends what somebody paid for, is shown and asked about first.
 """
 
-import csv
-import io
-import json
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +55,9 @@ def show_all(kind: str | None, *, is_csv: bool, is_json: bool) -> None:
         found = roll.members(db, settings, now=opening.now(settings, db))
     found = [one for one in found if kind in (None, one.kind)]
     if is_json:
-        _show_json([dict(zip(HEADS, _row(one, settings), strict=True)) for one in found])
+        console.show_json([dict(zip(HEADS, _row(one, settings), strict=True)) for one in found])
     elif is_csv:
-        _show_csv([HEADS, *(_row(one, settings) for one in found)])
+        console.show_csv([HEADS, *(_row(one, settings) for one in found)])
     else:
         if found:
             heads = ("Address", "Kind", "Tier", "Pays", "Since", "Until")
@@ -83,7 +79,7 @@ def show(address: str, *, is_json: bool) -> None:
         person = roll.person(db, settings, find(db, address).id)
         now = opening.now(settings, db)
     if is_json:
-        _show_json(_plain(person, settings, now=now))
+        console.show_json(_plain(person, settings, now=now))
     else:
         for line in _story(person, settings, now=now):
             click.echo(line)
@@ -219,7 +215,7 @@ def figures(months: int, *, is_json: bool) -> None:
             for name, since, until in spans
         ]
     if is_json:
-        _show_json(_plain_figures(stands, moved))
+        console.show_json(_plain_figures(stands, moved))
     else:
         _show_figures(stands, moved, settings)
 
@@ -272,10 +268,10 @@ def _part(person: "Person", chosen: "Payment", amount: str, settings: "Settings"
 
 def _line(one: "Entry", settings: "Settings") -> tuple[str, ...]:
     zone = settings.publication.zone
-    until = f"{clock.moment(one.ends_at, zone):%Y-%m-%d}" if one.ends_at else "for good"
+    until = console.date(one.ends_at, zone) or "for good"
     if one.kind == "paid" and not one.ends_at:
-        until = f"renews {_date(one.period_end, zone)}"
-    since = _date(one.started_at, zone)
+        until = f"renews {console.date(one.period_end, zone)}"
+    since = console.date(one.started_at, zone)
     return (one.address, one.kind, one.tier, _pays(one, settings), since, until)
 
 
@@ -303,9 +299,9 @@ def _row(one: "Entry", settings: "Settings") -> tuple[str, ...]:
         _amount(one.cents, one.currency) if one.currency else "",
         one.currency,
         one.every,
-        _date(one.started_at, zone),
-        _date(one.ends_at, zone),
-        _date(one.period_end, zone) if renews else "",
+        console.date(one.started_at, zone),
+        console.date(one.ends_at, zone),
+        console.date(one.period_end, zone) if renews else "",
     )
 
 
@@ -373,8 +369,8 @@ def _plain(person: "Person", settings: "Settings", *, now: int) -> dict[str, Any
             {
                 "kind": one.kind,
                 "tier": one.tier,
-                "since": _date(one.started_at, zone),
-                "until": _date(one.ends_at, zone),
+                "since": console.date(one.started_at, zone),
+                "until": console.date(one.ends_at, zone),
             }
             for one in person.memberships
         ],
@@ -386,9 +382,9 @@ def _plain(person: "Person", settings: "Settings", *, now: int) -> dict[str, Any
                 "amount": _amount(one.cents, one.currency),
                 "currency": one.currency,
                 "every": one.every,
-                "next": _date(one.period_end, zone) if one.is_live else "",
-                "leaves": _date(one.cancel_at, zone),
-                "ended": _date(one.ended_at, zone),
+                "next": console.date(one.period_end, zone) if one.is_live else "",
+                "leaves": console.date(one.cancel_at, zone),
+                "ended": console.date(one.ended_at, zone),
             }
             for one in person.subscriptions
         ],
@@ -400,7 +396,7 @@ def _plain(person: "Person", settings: "Settings", *, now: int) -> dict[str, Any
                 "status": one.status,
                 "amount": _amount(one.cents, one.currency),
                 "currency": one.currency,
-                "paid": _date(one.paid_at, zone),
+                "paid": console.date(one.paid_at, zone),
                 "given_back": _amount(person.returned(one), one.currency),
             }
             for one in person.payments
@@ -410,7 +406,7 @@ def _plain(person: "Person", settings: "Settings", *, now: int) -> dict[str, Any
                 "code": one.code,
                 "tier": one.tier,
                 "months": one.months,
-                "taken": _date(one.taken_at, zone),
+                "taken": console.date(one.taken_at, zone),
             }
             for one in person.gifts_taken
         ],
@@ -502,18 +498,3 @@ def _amount(cents: int, currency: str) -> str:
     from connector.membership.money import Amount
 
     return money.plain(Amount(cents, currency))
-
-
-def _date(at: int | None, zone: str) -> str:
-    return f"{clock.moment(at, zone):%Y-%m-%d}" if at is not None else ""
-
-
-def _show_json(found: object) -> None:
-    click.echo(json.dumps(found, ensure_ascii=False, indent=2))
-
-
-def _show_csv(rows: "Iterable[Iterable[str]]") -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file in all but name: UTF-8, whatever the terminal speaks.
-        sys.stdout.reconfigure(encoding="utf-8")
-    csv.writer(sys.stdout).writerows(rows)

@@ -62,7 +62,8 @@ def standing(db: "Database", settings: "Settings") -> str:
     heard = f"{clock.moment(last, zone):%Y-%m-%d %H:%M}" if last is not None else "never"
     said = [f"{MODES[mode]}; last event: {heard}"]
     said += [f"{console.counted(waiting, 'event')} waiting"] if waiting else []
-    said += [_drift(rounds)] if _drift(rounds) else []
+    drift = _drift(rounds)
+    said += [drift] if drift else []
     return f"Payments: {', '.join(said)}."
 
 

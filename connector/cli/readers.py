@@ -2,9 +2,7 @@
 
 import contextlib
 import csv
-import io
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +86,7 @@ def show(text: str, state: Any, limit: int) -> None:
                     one.email,
                     one.name,
                     one.state,
-                    f"{clock.moment(one.created_at, settings.publication.zone):%Y-%m-%d}",
+                    console.date(one.created_at, settings.publication.zone),
                 )
                 for one in found
             ],
@@ -110,10 +108,7 @@ def export(file: Path | None) -> None:
     with opened(settings_here()) as db:
         rows = importing.export_rows(db, now=clock.now())
         if file is None:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                # A file in all but name: UTF-8, whatever the terminal speaks.
-                sys.stdout.reconfigure(encoding="utf-8")
-            csv.writer(sys.stdout).writerows(rows)
+            console.show_csv(rows)
         else:
             _write(file, rows)
             click.echo(f"Saved {file}. It holds addresses: keep it safe.")

@@ -268,8 +268,7 @@ def _telling(play: Play) -> Iterator[None]:
     before = telling.newest(play.db)
     yield
     _say(telling.told(play.db, play.settings, after=before, now=clock.now()))
-    site = _Site(play)
-    _warn_of(site.hear())
+    _warn_of(_Site(play).hear())
 
 
 def _say(lines: list[str]) -> None:

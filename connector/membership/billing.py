@@ -208,7 +208,7 @@ def promotion(raw: Raw) -> Promotion | None:
 def is_ours(settings: Settings, raw: Raw) -> bool:
     """Whether an object is of this site: it says so, or its product does."""
     said = (raw.get("metadata") or {}).get("site")
-    return said == settings.site if said else _product(raw).startswith(f"{settings.site}-")
+    return said == settings.site if said else product_of(raw).startswith(f"{settings.site}-")
 
 
 def subscription(settings: Settings, raw: Raw, *, unpaid_since: int | None = None) -> Subscription:
@@ -331,7 +331,7 @@ def checkout(settings: Settings, raw: Raw) -> Checkout:
     return Checkout(
         id=raw["id"],
         url=raw.get("url") or "",
-        is_ours=said.get("site") == settings.site,
+        is_ours=is_ours(settings, raw),
         is_live=raw["livemode"],
         status=raw.get("status") or "",
         is_paid=raw["payment_status"] in ("paid", "no_payment_required"),
@@ -402,16 +402,12 @@ def person(raw: Raw) -> int | None:
 
 def tier_of(settings: Settings, raw: Raw) -> str:
     """By the product it is charged for, since a plan can be changed; else by what was said first."""
-    product, ours = _product(raw), f"{settings.site}-"
+    product, ours = product_of(raw), f"{settings.site}-"
     said = (raw.get("metadata") or {}).get("tier")
     return product.removeprefix(ours) if product.startswith(ours) else said or "member"
 
 
 def product_of(raw: Raw) -> str:
-    return _product(raw)
-
-
-def _product(raw: Raw) -> str:
     items = (raw.get("items") or {}).get("data") or []
     return key_of(items[0]["price"].get("product")) if items else ""
 

@@ -46,7 +46,7 @@ def at(db: Database, settings: Settings, *, now: int) -> Figures:
         kinds = store.members_by_kind(connection, now=now)
         paying = store.paying(connection, mode=settings.stripe.mode, now=now)
     twelfths: dict[str, int] = {}
-    for currency, every, cents, _ in paying:
+    for currency, every, cents in paying:
         share = cents if every == "year" else cents * MONTHS
         twelfths[currency] = twelfths.get(currency, 0) + share
     return Figures(

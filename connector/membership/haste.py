@@ -3,10 +3,10 @@
 A client is kept as a keyed hash, and for a day.
 """
 
-from connector.clock import DAY, HOUR, SECOND
+from connector.clock import DAY, HOUR
 from connector.database import Database
-from connector.errors import TooManyRequests
 from connector.membership import store
+from connector.readers import haste
 from connector.readers.subscriber import client_tag
 from connector.settings import Settings
 
@@ -17,9 +17,10 @@ def count(db: Database, settings: Settings, *, client: str, now: int) -> None:
     with db.write() as tx:
         store.delete_visits(tx, before=now - DAY)
         made = store.visits_by(tx, tag, since=now - HOUR) if tag else []
-        if len(made) >= most:
-            raise TooManyRequests(
-                "That is a lot of giving from one place. Please try again in a while.",
-                retry_after=max(1, -(-(made[-most] + HOUR - now) // SECOND)),
-            )
+        haste.refuse(
+            "That is a lot of giving from one place. Please try again in a while.",
+            made,
+            most=most,
+            now=now,
+        )
         store.insert_visit(tx, tag, now=now)

@@ -140,7 +140,8 @@ def know_still_paying(
 ) -> None:
     """They said themselves that they go on paying; no letter is owed."""
     about_still_paying(tx, subscription_id, subscriber_id=subscriber_id, since=since, now=now)
-    store.set_written(tx, f"still-paying:{subscription_id}:{since}:reader", now=now)
+    key = store.key_of("still-paying", about=f"{subscription_id}:{since}", to_whom="reader")
+    store.set_written(tx, key, now=now)
 
 
 def about_unsent_gift(tx: Transaction, gift: Gift, *, now: int) -> None:

@@ -15,6 +15,8 @@ from connector.membership.money import Amount
 from connector.membership.stripe_api import Choice, Client
 from connector.settings import Settings
 
+NO_PRICES = "No tier of connector.toml has a price."
+
 
 @dataclass(frozen=True)
 class Move:
@@ -61,9 +63,6 @@ def standing(
     return [
         _standing(settings, key, choice, prices.get(key), running) for key, choice in wanted.items()
     ]
-
-
-NO_PRICES = "No tier of connector.toml has a price."
 
 
 def move(db: Database, settings: Settings, client: Client, one: Move, *, now: int) -> bool:

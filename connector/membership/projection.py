@@ -15,6 +15,7 @@ from connector.membership import billing, gifts, notes, store, stripe_api
 from connector.membership.billing import Checkout, Dispute, Payment, Raw, Refund, Subscription
 from connector.membership.membership import Membership
 from connector.membership.stripe_api import Client
+from connector.readers import store as readers
 from connector.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,12 @@ def project(
         log.info("Stripe has no %s %s.", *subject)
 
 
+def ask(db: Database) -> int:
+    """A number for what we ask next: answers may overtake each other, numbers do not."""
+    with db.write() as tx:
+        return store.ask(tx)
+
+
 def project_checkout(
     db: Database, settings: Settings, client: Client, session_id: str, *, now: int
 ) -> Checkout:
@@ -103,7 +110,7 @@ def project_checkout(
 
     Raises NotFound for one that is not ours.
     """
-    asked = _ask(db)
+    asked = ask(db)
     found = stripe_api.checkout(client, settings, session_id)
     if not found.is_ours or found.is_live != settings.stripe.is_live:
         raise NotFound("There is no such payment here.")
@@ -119,7 +126,7 @@ def project_subscription(
     db: Database, settings: Settings, client: Client, subscription_id: str, *, now: int
 ) -> Subscription | None:
     """Write a subscription, its invoices and the membership it makes; None when it is not ours."""
-    asked = _ask(db)
+    asked = ask(db)
     try:
         raw = stripe_api.subscription(client, subscription_id)
     except NotFound:
@@ -197,7 +204,7 @@ def _last_of(settings: Settings, known: list[Subscription]) -> Subscription | No
 def _of_somebody(tx: Transaction, one: Subscription, *, now: int) -> Subscription:
     """Whose it is: of whom it says, else of whom its customer is; nobody, when they are gone."""
     for subscriber_id in (one.subscriber_id, store.subscriber_of(tx, one.customer_id)):
-        if subscriber_id is not None and store.is_subscriber(tx, subscriber_id):
+        if subscriber_id is not None and readers.by_id(tx, subscriber_id):
             if store.customer_of(tx, subscriber_id, mode=one.mode) is None:
                 store.keep_customer(
                     tx, one.customer_id, subscriber_id=subscriber_id, mode=one.mode, now=now
@@ -234,7 +241,7 @@ def _write_paid_once(
 ) -> None:
     payment = billing.paid_once(settings, checkout)
     with db.write(durable=True) as tx:
-        if payment.subscriber_id and not store.is_subscriber(tx, payment.subscriber_id):
+        if payment.subscriber_id and not readers.by_id(tx, payment.subscriber_id):
             payment = replace(payment, subscriber_id=None)
         store.keep_payment(tx, payment, asked=asked)
         if payment.kind == "gift":
@@ -254,7 +261,7 @@ def _project_invoice(
 def _project_refund(
     db: Database, settings: Settings, client: Client, refund_id: str, *, now: int
 ) -> None:
-    asked = _ask(db)
+    asked = ask(db)
     found = stripe_api.find_refund(client, settings, refund_id)
     write_refund(db, settings, client, found, asked=asked, now=now)
 
@@ -262,7 +269,7 @@ def _project_refund(
 def _project_charge(
     db: Database, settings: Settings, client: Client, charge_id: str, *, now: int
 ) -> None:
-    asked = _ask(db)
+    asked = ask(db)
     for found in stripe_api.refunds(client, settings, charge_id=charge_id):
         write_refund(db, settings, client, found, asked=asked, now=now)
 
@@ -284,7 +291,7 @@ def write_refund(
 def _project_dispute(
     db: Database, settings: Settings, client: Client, dispute_id: str, *, now: int
 ) -> None:
-    asked = _ask(db)
+    asked = ask(db)
     found = stripe_api.find_dispute(client, settings, dispute_id)
     write_dispute(db, settings, client, found, asked=asked, now=now)
 
@@ -347,9 +354,3 @@ def _end_gift_that_was_paid_back(tx: Transaction, settings: Settings, payment: P
     back = [one for one in store.refunds_of(tx, payment.intent_id) if one.status == "succeeded"]
     if back and sum(one.cents for one in back) >= payment.cents:
         gifts.end(tx, settings, payment.id, now=max(one.created_at for one in back))
-
-
-def _ask(db: Database) -> int:
-    """A number for what we ask next: answers may overtake each other, numbers do not."""
-    with db.write() as tx:
-        return store.ask(tx)

@@ -136,12 +136,11 @@ def _read(raw: Raw) -> Offering | None:
     if terms is None:
         return None
     until = raw.get("expires_at")
-    said = (raw.get("metadata") or {}).get("tiers", "")
     return Offering(
         terms,
         until=until * SECOND if until else None,
         times=raw.get("max_redemptions"),
-        tiers=tuple(key for key in said.split(",") if key),
+        tiers=terms.tiers,
         used=raw["times_redeemed"],
         is_active=raw["active"],
     )

@@ -19,7 +19,7 @@ from connector.settings import Settings
 
 @dataclass(frozen=True)
 class Person:
-    """All that money has to do with one subscriber; payments and refunds newest first."""
+    """All that money has to do with one subscriber; payments newest first, refunds oldest first."""
 
     subscriber: Subscriber
     memberships: tuple[Membership, ...]
@@ -57,18 +57,12 @@ def person(db: Database, settings: Settings, subscriber_id: int) -> Person:
         subscriber = readers.by_id(connection, subscriber_id)
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscriber_id}.")
-        payments = store.payments_of(connection, subscriber_id, mode=mode)
         return Person(
             subscriber=subscriber,
             memberships=tuple(store.of(connection, subscriber_id)),
             subscriptions=tuple(store.subscriptions_of(connection, subscriber_id, mode=mode)),
-            payments=tuple(payments),
-            refunds=tuple(
-                refund
-                for payment in payments
-                if payment.intent_id
-                for refund in store.refunds_of(connection, payment.intent_id)
-            ),
+            payments=tuple(store.payments_of(connection, subscriber_id, mode=mode)),
+            refunds=tuple(store.refunds_to(connection, subscriber_id, mode=mode)),
             gifts_taken=tuple(store.gifts_taken_by(connection, subscriber_id, mode=mode)),
             customer_id=store.customer_of(connection, subscriber_id, mode=mode) or "",
         )

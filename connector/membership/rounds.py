@@ -109,10 +109,11 @@ class Attendant:
 
     def attend(self, rounds: "Sequence[Round] | None" = None, *, now: int) -> list[str]:
         """Do every round that is due and that nobody else holds; the names of those done."""
-        known = self._known(ROUNDS if rounds is None else rounds, now=now)
+        rounds = ROUNDS if rounds is None else rounds
+        known = self._known(rounds, now=now)
         return [
             one.name
-            for one in (ROUNDS if rounds is None else rounds)
+            for one in rounds
             if not self._stopping.is_set()
             and known[one.name].due_at <= now
             and (one.waits is None or one.waits(self._duty, now))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from connector.membership import money, stripe_account, stripe_api, tiers
+from connector.membership import billing, money, stripe_account, stripe_api, tiers
 from connector.membership.billing import Raw
 from connector.membership.money import Amount
 from connector.membership.stripe_api import EVENTS, Choice, Client
@@ -201,7 +201,7 @@ def _webhook(client: Client, settings: Settings, *, is_new_secret: bool) -> Iter
 def _ours(client: Client, settings: Settings, url: str) -> tuple[list[Raw], Raw | None]:
     """The endpoints that carry our name, and the one to go on with: ours, or one at our address."""
     known = stripe_account.endpoints(client)
-    marked = [one for one in known if (one.get("metadata") or {}).get("site") == settings.site]
+    marked = [one for one in known if billing.is_ours(settings, one)]
     # One that was made by hand at our address becomes ours; its secret stays what it was.
     here = [one for one in known if one["url"] == url]
     best = [one for one in marked if one["url"] == url] or marked or here

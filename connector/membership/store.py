@@ -115,19 +115,13 @@ def insert(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def upsert(
-    tx: Transaction,
-    subscriber_id: int,
-    *,
-    tier: str,
-    ends_at: int | None,
-    now: int,
-    kind: Kind = "complimentary",
+    tx: Transaction, subscriber_id: int, *, tier: str, ends_at: int | None, now: int
 ) -> None:
-    """A live membership keeps its beginning, one that had ended begins again."""
+    """Complimentary, until then: a live one keeps its beginning, one that had ended begins again."""
     tx.run(
         """
         INSERT INTO memberships (subscriber_id, tier, kind, started_at, ends_at)
-        VALUES (:id, :tier, :kind, :now, :ends_at)
+        VALUES (:id, :tier, 'complimentary', :now, :ends_at)
         ON CONFLICT (subscriber_id, kind) DO UPDATE
            SET started_at = CASE WHEN memberships.ends_at <= :now THEN :now
                                  ELSE memberships.started_at END,
@@ -135,7 +129,6 @@ def upsert(
         """,
         id=subscriber_id,
         tier=tier,
-        kind=kind,
         ends_at=ends_at,
         now=now,
     )
@@ -162,16 +155,15 @@ def delete_membership(tx: Transaction, subscriber_id: int, kind: Kind) -> int:
     )
 
 
-def set_ended(
-    tx: Transaction, subscriber_id: int, *, now: int, kind: Kind = "complimentary"
-) -> int:
+def set_ended(tx: Transaction, subscriber_id: int, *, now: int) -> int:
+    """Of what was given for free, whatever is not over yet; how many."""
     return tx.run(
         """
         UPDATE memberships SET ends_at = :now
-         WHERE subscriber_id = :id AND kind = :kind AND (ends_at IS NULL OR ends_at > :now)
+         WHERE subscriber_id = :id AND kind = 'complimentary'
+           AND (ends_at IS NULL OR ends_at > :now)
         """,
         id=subscriber_id,
-        kind=kind,
         now=now,
     )
 
@@ -252,11 +244,6 @@ def keep_dispute(tx: Transaction, one: Dispute, *, asked: int) -> bool:
     return bool(tx.run(KEEP_DISPUTE, **asdict(one), asked=asked))
 
 
-def is_subscriber(connection: Connection, subscriber_id: int) -> bool:
-    found = connection.value("SELECT 1 FROM subscribers WHERE id = :id", id=subscriber_id)
-    return found is not None
-
-
 def subscription(connection: Connection, subscription_id: str) -> Subscription | None:
     return connection.one(f"{SUBSCRIPTION} WHERE id = :id", into=Subscription, id=subscription_id)
 
@@ -313,7 +300,7 @@ def current(connection: Connection, subscriber_id: int, *, mode: str) -> Subscri
 
 
 def duplicates(connection: Connection, *, mode: str) -> list[Subscription]:
-    """Live subscriptions of people who have another that counts, or whom we do not know."""
+    """Live subscriptions of people who have another that counts."""
     return connection.all(
         f"""{SUBSCRIPTION}
          WHERE mode = :mode AND is_current = 0 AND subscriber_id IS NOT NULL
@@ -591,6 +578,11 @@ class Note:
     at: int
 
 
+def key_of(what: str, *, about: str, to_whom: str) -> str:
+    """What a note is kept under, so that each is owed once."""
+    return f"{what}:{about}:{to_whom}"
+
+
 def owe(
     tx: Transaction, what: str, *, to_whom: str, about: str, subscriber_id: int | None, now: int
 ) -> bool:
@@ -602,7 +594,7 @@ def owe(
             VALUES (:key, :what, :to_whom, :subscriber_id, :about, :now)
             ON CONFLICT (key) DO NOTHING
             """,
-            key=f"{what}:{about}:{to_whom}",
+            key=key_of(what, about=about, to_whom=to_whom),
             what=what,
             to_whom=to_whom,
             subscriber_id=subscriber_id,
@@ -632,7 +624,7 @@ def set_written(tx: Transaction, key: str, *, now: int) -> int:
 
 def was_owed(connection: Connection, what: str, *, to_whom: str, about: str) -> bool:
     found = connection.value(
-        "SELECT 1 FROM notes WHERE key = :key", key=f"{what}:{about}:{to_whom}"
+        "SELECT 1 FROM notes WHERE key = :key", key=key_of(what, about=about, to_whom=to_whom)
     )
     return found is not None
 
@@ -991,12 +983,12 @@ def has_money(connection: Connection, *, mode: str) -> bool:
 # Figures
 
 
-def paying(connection: Connection, *, mode: str, now: int) -> list[tuple[str, str, int, int]]:
-    """(currency, every, cents together, how many) of subscriptions that will be paid again."""
+def paying(connection: Connection, *, mode: str, now: int) -> list[tuple[str, str, int]]:
+    """(currency, every, cents together) of subscriptions that will be paid again."""
     rows = connection.rows(
         """
         SELECT subscriptions.currency, subscriptions.every,
-               CAST(sum(subscriptions.cents - subscriptions.off_cents) AS bigint), count(*)
+               CAST(sum(subscriptions.cents - subscriptions.off_cents) AS bigint)
           FROM subscriptions
           JOIN memberships ON memberships.subscriber_id = subscriptions.subscriber_id
                           AND memberships.kind = 'paid'
@@ -1010,7 +1002,7 @@ def paying(connection: Connection, *, mode: str, now: int) -> list[tuple[str, st
         mode=mode,
         now=now,
     )
-    return [(currency, every, int(cents), count) for currency, every, cents, count in rows]
+    return [(currency, every, int(cents)) for currency, every, cents in rows]
 
 
 def members_by_kind(connection: Connection, *, now: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connector.errors import NotFound
+from connector.membership import billing
 from connector.membership.billing import Raw
 from connector.membership.stripe_api import PAGE, Client, asking, plain
 from connector.settings import Settings
@@ -122,7 +123,7 @@ def codes(client: Client, settings: Settings) -> Iterator[Raw]:
     with asking():
         for one in client.v1.promotion_codes.list(asked).auto_paging_iter():
             found = plain(one)
-            if (found.get("metadata") or {}).get("site") == settings.site:
+            if billing.is_ours(settings, found):
                 yield found
 
 

@@ -329,11 +329,8 @@ def checkouts(client: Client, settings: Settings, *, since: int) -> Iterator[Che
 def subscription(client: Client, subscription_id: str) -> Raw:
     """A subscription as it stands now, its discounts with it. Raises NotFound."""
     with asking():
-        return plain(
-            client.v1.subscriptions.retrieve(
-                subscription_id, {"expand": ["discounts.source.coupon", "latest_invoice.payments"]}
-            )
-        )
+        asked: Any = {"expand": ["discounts.source.coupon"]}
+        return plain(client.v1.subscriptions.retrieve(subscription_id, asked))
 
 
 def subscriptions(client: Client, *, customer_id: str = "") -> Iterator[Raw]:
@@ -587,7 +584,7 @@ def own_portal(client: Client, settings: Settings) -> Raw | None:
     with asking():
         for one in client.v1.billing_portal.configurations.list(asked).auto_paging_iter():
             found = plain(one)
-            if (found.get("metadata") or {}).get("site") == settings.site:
+            if billing.is_ours(settings, found):
                 return found
     return None
 

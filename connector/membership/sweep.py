@@ -125,12 +125,10 @@ def _follow(
 
 
 def _money_back(db: Database, settings: Settings, client: Client, *, since: int, now: int) -> None:
-    with db.write() as tx:
-        asked = store.ask(tx)
+    asked = projection.ask(db)
     for refund in stripe_api.refunds(client, settings, since=since):
         projection.write_refund(db, settings, client, refund, asked=asked, now=now)
-    with db.write() as tx:
-        asked = store.ask(tx)
+    asked = projection.ask(db)
     for dispute in stripe_api.disputes(client, settings, since=since):
         projection.write_dispute(db, settings, client, dispute, asked=asked, now=now)
 

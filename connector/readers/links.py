@@ -18,7 +18,7 @@ Side = Literal["old", "new"]
 
 def confirm(settings: Settings, subscriber_id: int, *, now: int, onward: str = "") -> str:
     """Where this subscriber confirms, for the next seven days; `onward` is a query to come back."""
-    token = settings.keys.sign_at(PURPOSE, str(subscriber_id), now=now)
+    token = _made(settings, PURPOSE, subscriber_id, now=now)
     query = f"?{onward}" if onward else ""
     return f"{personal.site(settings)}/confirm/{token}{query}"
 

@@ -9,7 +9,6 @@ from functools import partial
 
 import jinja2
 
-from connector.clock import DAY
 from connector.database import Connection, Database, Transaction
 from connector.delivery import address, mailings
 from connector.delivery import links as personal
@@ -56,13 +55,10 @@ def ask(
     """
     to, tag = address.parse(email), client_tag(settings, client)
     with db.write() as tx:
-        signup.refuse_haste(tx, settings, tag, now=now)
+        may_write = signup.count_asking(tx, settings, to, tag, now=now)
         known = _find(tx, subscriber_id)
         if to.key == known.email_key:
             raise Refused(SAME)
-        asked = store.letters_asked(tx, to.key, since=now - DAY)
-        may_write = asked < settings.limits.confirmations_per_address
-        store.insert_asking(tx, email_key=to.key if may_write else "", client=tag, now=now)
         store.delete_change_of(tx, subscriber_id)
         change_id = store.insert_change(
             tx, subscriber_id, email=to.display, email_key=to.key, now=now

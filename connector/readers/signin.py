@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import jinja2
 
-from connector.clock import DAY, HOUR, MINUTE, SECOND
+from connector.clock import DAY, HOUR, MINUTE
 from connector.database import Connection, Database, Transaction
 from connector.delivery import address, mailings
-from connector.errors import ExpiredLink, InvalidLink, Refused, TooManyRequests
-from connector.readers import links, notices, store
+from connector.errors import ExpiredLink, InvalidLink, Refused
+from connector.readers import haste, links, notices, store
 from connector.readers.subscriber import Signin, Subscriber, client_tag
 from connector.settings import Settings
 
@@ -135,13 +135,12 @@ def _enter(tx: Transaction, found: Signin, *, now: int) -> Entry:
 
 
 def _refuse_haste(tx: Transaction, settings: Settings, tag: str, *, now: int) -> None:
-    most = settings.limits.signins_per_client
-    asked = store.signins_by(tx, tag, since=now - HOUR) if tag else []
-    if len(asked) >= most:
-        raise TooManyRequests(
-            "That is a lot of signing in from one place. Please try again in a while.",
-            retry_after=max(1, -(-(asked[-most] + HOUR - now) // SECOND)),
-        )
+    haste.refuse(
+        "That is a lot of signing in from one place. Please try again in a while.",
+        store.signins_by(tx, tag, since=now - HOUR) if tag else [],
+        most=settings.limits.signins_per_client,
+        now=now,
+    )
 
 
 def _kept(settings: Settings, signin_id: int, code: str) -> str:

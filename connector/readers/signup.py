@@ -6,13 +6,13 @@ anything away from anybody.
 
 import jinja2
 
-from connector.clock import DAY, HOUR, SECOND
+from connector.clock import DAY, HOUR
 from connector.database import Connection, Database, Transaction
 from connector.delivery import address, mailings
 from connector.delivery import links as personal
 from connector.delivery.address import Address
-from connector.errors import InvalidLink, Refused, TooManyRequests
-from connector.readers import erasure, links, notices, store
+from connector.errors import InvalidLink, Refused
+from connector.readers import erasure, haste, links, notices, store
 from connector.readers.subscriber import Consent, Subscriber, clean_name, clean_page, client_tag
 from connector.settings import Settings
 
@@ -39,14 +39,8 @@ def subscribe(
     to = address.parse(email)
     tag = client_tag(settings, client)
     with db.write() as tx:
-        refuse_haste(tx, settings, tag, now=now)
         store.delete_askings(tx, before=now - DAY)
-        may_write = (
-            store.letters_asked(tx, to.key, since=now - DAY)
-            < settings.limits.confirmations_per_address
-        )
-        # An asking that sent nothing counts for its client, never against the address.
-        store.insert_asking(tx, email_key=to.key if may_write else "", client=tag, now=now)
+        may_write = count_asking(tx, settings, to, tag, now=now)
         known = _note(tx, to, clean_name(name), now=now)
         if may_write:
             consent = Consent("asked", how="form", page=clean_page(page), client=tag, at=now)
@@ -113,15 +107,22 @@ def _confirming(connection: Connection, settings: Settings, token: str, *, now: 
     return found
 
 
-def refuse_haste(tx: Transaction, settings: Settings, tag: str, *, now: int) -> None:
-    """Raises TooManyRequests for a client that asked for too many letters within the hour."""
-    askings = store.askings(tx, tag, since=now - HOUR) if tag else []
-    if len(askings) >= settings.limits.confirmations_per_client:
-        free_at = askings[-settings.limits.confirmations_per_client] + HOUR
-        raise TooManyRequests(
-            "That is a lot of sign-ups from one place. Please try again in a while.",
-            retry_after=max(1, -(-(free_at - now) // SECOND)),
-        )
+def count_asking(tx: Transaction, settings: Settings, to: Address, tag: str, *, now: int) -> bool:
+    """Count an asking for a letter; whether one may be written to this address.
+
+    Raises TooManyRequests for a client that asked for too many within the hour.
+    """
+    haste.refuse(
+        "That is a lot of sign-ups from one place. Please try again in a while.",
+        store.askings(tx, tag, since=now - HOUR) if tag else [],
+        most=settings.limits.confirmations_per_client,
+        now=now,
+    )
+    asked = store.letters_asked(tx, to.key, since=now - DAY)
+    may_write = asked < settings.limits.confirmations_per_address
+    # An asking that sent nothing counts for its client, never against the address.
+    store.insert_asking(tx, email_key=to.key if may_write else "", client=tag, now=now)
+    return may_write
 
 
 def _refuse_the_unwilling(connection: Connection, settings: Settings, to: Address) -> None:

@@ -369,6 +369,12 @@ def coupon_for(drawer: Drawer, asked: Form, *, param: str) -> tuple[Entry, str |
     return coupon, code
 
 
+def terms_of(coupon: Entry) -> Body:
+    """What a coupon takes off, even when it is gone."""
+    terms: Body = coupon.own.get("terms", coupon.body)
+    return terms
+
+
 def redeem(drawer: Drawer, coupon: Entry, code: str | None) -> None:
     """Count one use."""
     coupon.body["times_redeemed"] += 1

@@ -87,7 +87,7 @@ def change(drawer: Drawer, subscription: Entry, form: Form) -> Entry | None:
     _leave(subscription, form, drawer.now)
     before = subscriptions.current_end(body)
     at = forms.whole(form, "proration_date", drawer.now) or drawer.now
-    start = body["items"]["data"][0]["current_period_start"]
+    start = subscriptions.current_start(body)
     if not start <= at <= before:
         raise Refusal(
             "Invalid proration_date: it must be within the current period.", param="proration_date"
@@ -104,8 +104,7 @@ def change(drawer: Drawer, subscription: Entry, form: Form) -> Entry | None:
         return None
     lines = _prorate(drawer, subscription, old, changed, at)
     if behavior == "create_prorations":
-        subscription.own.setdefault("pending", []).extend(lines)
-        subscriptions.remember(subscription, lines)
+        subscriptions.put_off(subscription, lines)
         return None
     reason = Reason("subscription_update", start, drawer.now)
     return subscriptions.bill(drawer, subscription, lines, reason, prorated_at=at)
@@ -117,13 +116,11 @@ def cancel(drawer: Drawer, form: Form, key: str) -> Body:
     if subscription.body["status"] == "canceled":
         raise missing("subscription", key)
     _say_why(subscription, form)
-    lines = list(subscription.own.get("pending", []))
     if forms.yes(form, "prorate"):
-        for item in subscription.body["items"]["data"]:
-            lines += subscriptions.credit(drawer, subscription, item, drawer.now)
-    subscription.own["pending"] = lines
-    if lines and forms.yes(form, "invoice_now"):
-        start = subscription.body["items"]["data"][0]["current_period_start"]
+        lines = _credits(drawer, subscription, subscription.body["items"]["data"], drawer.now)
+        subscriptions.put_off(subscription, lines)
+    if subscription.own.get("pending") and forms.yes(form, "invoice_now"):
+        start = subscriptions.current_start(subscription.body)
         reason = Reason("subscription_update", start, drawer.now)
         invoice = subscriptions.bill(drawer, subscription, [], reason)
         subscriptions.finish(drawer, invoice)
@@ -138,10 +135,10 @@ def pause(drawer: Drawer, form: Form, key: str) -> Body:
         raise Refusal(f"You cannot pause a subscription that is {subscription.body['status']}.")
     since = form.get("bill_for", {}).get("unused_time_from", {}).get("type", "now")
     if since != "none":
-        start = subscription.body["items"]["data"][0]["current_period_start"]
+        start = subscriptions.current_start(subscription.body)
         at = start if since == "item_current_period_start" else drawer.now
         lines = _credits(drawer, subscription, subscription.body["items"]["data"], at)
-        subscription.own.setdefault("pending", []).extend(lines)
+        subscriptions.put_off(subscription, lines)
         subscription.own["billed"] = {}
     if form.get("invoicing_behavior") == "invoice" and subscription.own.get("pending"):
         reason = Reason("subscription_update", drawer.now, drawer.now)
@@ -380,7 +377,7 @@ def _begins_anew(old: list[Body], new: list[Body], form: Form) -> bool:
 
 
 def _begin_anew(drawer: Drawer, subscription: Entry, given_back: list[Body], at: int) -> Entry:
-    start = subscription.body["items"]["data"][0]["current_period_start"]
+    start = subscriptions.current_start(subscription.body)
     if subscription.body["status"] == "trialing":
         subscription.body |= {"status": "active", "trial_end": drawer.now}
     subscriptions.restart(subscription, drawer.now)
@@ -400,7 +397,7 @@ def _prorate(
     come = [item for item in subscription.body["items"]["data"] if item["id"] in changed]
     return [
         *_credits(drawer, subscription, gone, at),
-        *(line for item in come for line in subscriptions.debit(drawer, subscription, item, at)),
+        *(subscriptions.debit(drawer, subscription, item, at) for item in come),
     ]
 
 
@@ -428,13 +425,9 @@ def _let_wait(
 ) -> None:
     """Ask for the money of a change first; it happens when the invoice is paid."""
     subscription.own["billed_before"] = dict(subscription.own.get("billed", {}))
-    lines = [
-        {key: value for key, value in one.items() if key != "discount_amounts"}
-        | {"discount_amounts": []}
-        for one in attempted.body["lines"]["data"]
-    ]
+    lines = [one | {"discount_amounts": []} for one in attempted.body["lines"]["data"]]
     subscription.own.pop("pending", None)
-    start = subscription.body["items"]["data"][0]["current_period_start"]
+    start = subscriptions.current_start(subscription.body)
     reason = Reason("subscription_update", start, drawer.now)
     invoice = subscriptions.bill(drawer, subscription, lines, reason, prorated_at=drawer.now)
     subscription.own["update"] = {"invoice": invoice.key, "items": copy.body["items"]["data"]}
@@ -477,13 +470,11 @@ def _resumption(drawer: Drawer, subscription: Entry, form: Form) -> Entry | None
     if behavior == "none":
         return None
     lines = [
-        line
+        subscriptions.debit(drawer, subscription, item, drawer.now)
         for item in body["items"]["data"]
-        for line in subscriptions.debit(drawer, subscription, item, drawer.now)
     ]
     if behavior == "create_prorations":
-        subscription.own.setdefault("pending", []).extend(lines)
-        subscriptions.remember(subscription, lines)
+        subscriptions.put_off(subscription, lines)
         return None
     reason = Reason("subscription_update", start, start)
     return subscriptions.bill(drawer, subscription, lines, reason)
@@ -513,24 +504,6 @@ def pay_invoice(drawer: Drawer, form: Form, key: str) -> Body:
     if result != "paid":
         code = {"declined": "card_declined"}.get(result, "invoice_payment_intent_requires_action")
         raise declined(code=code, keeps=True)
-    return invoice.body
-
-
-def void_invoice(drawer: Drawer, _: Form, key: str) -> Body:
-    invoice = drawer.entry(key, "invoice")
-    invoices.void(drawer, invoice)
-    return invoice.body
-
-
-def give_up_invoice(drawer: Drawer, _: Form, key: str) -> Body:
-    invoice = drawer.entry(key, "invoice")
-    invoices.give_up(drawer, invoice)
-    return invoice.body
-
-
-def finalize_invoice(drawer: Drawer, _: Form, key: str) -> Body:
-    invoice = drawer.entry(key, "invoice")
-    invoices.finalize(drawer, invoice)
     return invoice.body
 
 

@@ -67,10 +67,11 @@ def create(drawer: Drawer, form: Form) -> Body:
     if customer:
         customers.alive(drawer, customer, param="customer")
         _refuse_mixture(drawer, customer, currency, mode)
+    expiry = _expiry(form, drawer.now)
     session = drawer.add(
         "checkout.session",
         owner=customer or "",
-        due=_expiry(form, drawer.now),
+        due=expiry,
         adaptive_pricing={"enabled": False} if mode != "setup" else None,
         allow_promotion_codes=forms.yes(form, "allow_promotion_codes") or None,
         automatic_tax=_automatic_tax(form),
@@ -85,7 +86,7 @@ def create(drawer: Drawer, form: Form) -> Body:
         customer_email=forms.text(form, "customer_email"),
         customer_details=_details(drawer, customer, form.get("customer_email")),
         discounts=[],
-        expires_at=_expiry(form, drawer.now),
+        expires_at=expiry,
         metadata=forms.metadata(form),
         mode=mode,
         payment_method_collection=_collection(form, mode),
@@ -319,8 +320,7 @@ def _check(form: Form) -> str:
     for name, owner in BELONGS.items():
         if name in form and owner != mode:
             raise Refusal(f"`{name}` can only be used in `{owner}` mode.", param=name)
-    if "customer" in form and "customer_creation" in form:
-        forms.apart(form, "customer", "customer_creation")
+    forms.apart(form, "customer", "customer_creation")
     if mode == "setup" and form.get("line_items"):
         raise Refusal("`line_items` cannot be used in `setup` mode.", param="line_items")
     if mode != "setup" and not form.get("line_items"):
@@ -518,7 +518,7 @@ def _discount_on(drawer: Drawer, session: Entry, line: Body) -> int:
     subtotal = sum(one["amount_subtotal"] for one in lines_of(session))
     for one in session.own.get("discounts", []):
         coupon = drawer.entry(one["coupon"])
-        terms, products = coupon.own.get("terms", coupon.body), coupon.own.get("products", [])
+        terms, products = catalogue.terms_of(coupon), coupon.own["products"]
         if products and line["price"]["product"] not in products:
             return 0
         if terms["percent_off"] is not None:

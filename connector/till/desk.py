@@ -16,7 +16,7 @@ from connector.till import checkout, payments, portal, store, subscriptions, tur
 from connector.till.checkout import Payer
 from connector.till.customers import Card
 from connector.till.drawer import Drawer, Entry, time_of
-from connector.till.refusal import Refusal
+from connector.till.refusal import DECLINED, Refusal
 from connector.till.shapes import Body
 
 __all__ = ["Card", "Fault", "Outcome", "Payer", "Visit"]
@@ -253,7 +253,7 @@ def answer_bank(db: Database, settings: Settings, key: str, *, is_them: bool, no
             raise Refused("The bank asks nothing about this payment any more.")
         if not is_them:
             payments.charge(drawer, asked, asked.body["payment_method"], works=False)
-            return Outcome("declined", message=payments.DECLINED)
+            return Outcome("declined", message=DECLINED)
         result = subscriptions.collect(
             drawer, drawer.entry(invoice), is_present=True, is_authenticated=True
         )

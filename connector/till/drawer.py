@@ -173,11 +173,6 @@ def time_of(connection: Connection, *, now: int) -> int:
     return now + store.clock(connection).ahead
 
 
-def open_at(tx: Transaction, settings: Settings) -> Drawer:
-    """The drawer inside a transaction; its clock stands until somebody turns it."""
-    return Drawer(tx, settings, 0, store.clock(tx).at_last)
-
-
 def _entry(row: store.Row) -> Entry:
     due = None if row.due_at is None else row.due_at // SECOND
     return Entry(json.loads(row.body), row.kind, row.owner, due, json.loads(row.own))

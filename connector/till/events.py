@@ -107,7 +107,7 @@ def listed(drawer: Drawer, form: Form) -> list[Body]:
     wanted = _wanted(drawer.connection)
     return [
         shown(event, wanted)
-        for event in store.events(drawer.connection, since=0)
+        for event in store.events(drawer.connection)
         if (not types or _fits(event.type, types))
         and forms.within(form, "created", event.at // 1000)
         and (

@@ -39,7 +39,7 @@ def _open(drawer: Drawer, inside: Any, parts: list[str], path: str) -> None:
     if name not in inside and not _add_list(drawer, inside, name):
         raise Refusal(f"This property cannot be expanded ({path}).", param="expand")
     inside[name] = _in_full(drawer, inside[name])
-    if isinstance(inside[name], str) and len(parts) >= 1 and name != "data":
+    if isinstance(inside[name], str) and name != "data":
         raise Refusal(f"This property cannot be expanded ({path}).", param="expand")
     _open(drawer, inside[name], parts[1:], path)
 

@@ -83,20 +83,18 @@ def pricing(price: Body) -> Body:
 
 def draft(
     drawer: Drawer,
-    customer: str,
+    subscription: Entry,
     lines: list[Body],
     reason: Reason,
     *,
-    currency: str,
-    subscription: Entry | None = None,
-    discounts: list[Entry] | None = None,
+    discounts: list[Entry],
     prorated_at: int | None = None,
 ) -> Entry:
     """A draft with its sums worked out."""
-    payer = drawer.body(customer)
+    payer = drawer.body(subscription.owner)
     invoice = drawer.add(
         "invoice",
-        owner=subscription.key if subscription else "",
+        owner=subscription.key,
         account_country="US",
         account_name=drawer.settings.publication.title,
         amount_overpaid=0,
@@ -113,14 +111,14 @@ def draft(
         },
         billing_reason=reason.word,
         collection_method="charge_automatically",
-        currency=currency,
-        customer=customer,
+        currency=subscription.body["currency"],
+        customer=subscription.owner,
         customer_email=payer["email"],
         customer_name=payer["name"],
         customer_tax_exempt="none",
         customer_tax_ids=[],
         default_tax_rates=[],
-        discounts=[one.key for one in discounts or []],
+        discounts=[one.key for one in discounts],
         issuer={"type": "self"},
         metadata={},
         parent=_parent(subscription, prorated_at),
@@ -144,7 +142,7 @@ def draft(
     for one in lines:
         one["invoice"] = invoice.key
     invoice.body["lines"] = page(lines, f"/v1/invoices/{invoice.key}/lines")
-    _sum_up(drawer, invoice, discounts or [])
+    _sum_up(drawer, invoice, discounts)
     drawer.emit("invoice.created", invoice.body)
     return invoice
 
@@ -249,9 +247,7 @@ def net(one: Body) -> int:
     return int(one["amount"] - sum(part["amount"] for part in one["discount_amounts"] or []))
 
 
-def _parent(subscription: Entry | None, prorated_at: int | None) -> Body | None:
-    if subscription is None:
-        return None
+def _parent(subscription: Entry, prorated_at: int | None) -> Body:
     details: Body = {
         "metadata": dict(subscription.body["metadata"]),
         "subscription": subscription.key,
@@ -284,7 +280,7 @@ def _sum_up(drawer: Drawer, invoice: Entry, discounts: list[Entry]) -> None:
 def _take_off(drawer: Drawer, discount: Entry, lines: list[Body], currency: str) -> int:
     """Share a discount out over the lines it applies to; the sum of it."""
     coupon = drawer.entry(discount.body["source"]["coupon"])
-    terms, products = coupon.own.get("terms", coupon.body), coupon.own.get("products", [])
+    terms, products = catalogue.terms_of(coupon), coupon.own["products"]
     fitting = [
         one
         for one in lines

@@ -7,10 +7,9 @@ from connector.till import customers
 from connector.till import form as forms
 from connector.till.drawer import Drawer, Entry
 from connector.till.form import Form
-from connector.till.refusal import Refusal
+from connector.till.refusal import DECLINED, Refusal
 from connector.till.shapes import CARD_OF_CHARGE, EVIDENCE, Body, nulls
 
-DECLINED = "Your card was declined."
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 # A dispute is answered within this time (Stripe, “Respond to disputes”: 7 to 21 days, by network).
 ANSWER_WITHIN = 9 * 86_400

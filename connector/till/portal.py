@@ -9,7 +9,7 @@ from connector.till import form as forms
 from connector.till.customers import Card
 from connector.till.drawer import Drawer, Entry
 from connector.till.form import Form
-from connector.till.refusal import Refusal
+from connector.till.refusal import Refusal, declined
 from connector.till.shapes import Body
 from connector.till.subscriptions import UPDATED
 
@@ -98,9 +98,7 @@ def update_card(drawer: Drawer, session: str, card: Card) -> Body:
     _offered(drawer, session, "payment_method_update")
     customer = drawer.entry(session, "billing_portal.session").owner
     if card == "declined":
-        raise Refusal(
-            "Your card was declined.", code="card_declined", kind="card_error", status=402
-        )
+        raise declined()
     return replace_card(drawer, customer, card)
 
 

@@ -5,6 +5,8 @@ It becomes an answer with a status; it never leaves the transport as an exceptio
 
 from typing import Any
 
+DECLINED = "Your card was declined."
+
 
 class Refusal(Exception):  # noqa: N818 - named for what happened
     """Stripe, “Errors”: a type, a sentence, and where it helps a code and the parameter."""
@@ -43,7 +45,7 @@ def missing(noun: str, key: str, *, param: str = "id") -> Refusal:
 
 
 def declined(
-    message: str = "Your card was declined.", *, code: str = "card_declined", keeps: bool = False
+    message: str = DECLINED, *, code: str = "card_declined", keeps: bool = False
 ) -> Refusal:
     """The card said no; `keeps` when the attempt counts."""
     more = {"decline_code": "generic_decline"} if code == "card_declined" else {}

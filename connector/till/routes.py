@@ -13,6 +13,7 @@ from connector.till import (
     checkout,
     customers,
     events,
+    invoices,
     payments,
     portal,
     subscriptions,
@@ -27,8 +28,6 @@ from connector.till.shapes import Body, gone, page
 Verb = Callable[..., Body]
 MOST = 100
 USUAL = 10
-# Filters that mean what they say: the field of the object has this value.
-ENDED = ("canceled", "incomplete_expired")
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _subscription(drawer: Drawer, entry: Entry, form: Form) -> bool:
     if asked is None:  # Stripe, “List subscriptions”: all that have not been canceled
         is_wanted = status != "canceled"
     else:
-        is_wanted = asked in ("all", status) or (asked == "ended" and status in ENDED)
+        is_wanted = asked in ("all", status) or (asked == "ended" and status in subscriptions.OVER)
     prices = [item["price"]["id"] for item in entry.body["items"]["data"]]
     return (
         is_wanted
@@ -172,6 +171,17 @@ def list_events(drawer: Drawer, form: Form) -> Body:
 
 def retrieve_event(drawer: Drawer, _: Form, key: str) -> Body:
     return events.one(drawer, key)
+
+
+def to_invoice(verb: Callable[[Drawer, Entry], None]) -> Verb:
+    """Does this to an invoice, whatever the form says."""
+
+    def done(drawer: Drawer, _: Form, key: str) -> Body:
+        invoice = drawer.entry(key, "invoice")
+        verb(drawer, invoice)
+        return invoice.body
+
+    return done
 
 
 def delete_customer(drawer: Drawer, _: Form, key: str) -> Body:
@@ -257,12 +267,14 @@ ROUTES = [
     *_noun("/invoices", "invoice", "Invoice", _invoice),
     _route("get /invoices/*/lines", "InvoiceLineItemListParams", changes.invoice_lines),
     _route("post /invoices/*/pay", "InvoicePayParams", changes.pay_invoice),
-    _route("post /invoices/*/void", "InvoiceVoidInvoiceParams", changes.void_invoice),
-    _route("post /invoices/*/finalize", "InvoiceFinalizeInvoiceParams", changes.finalize_invoice),
+    _route("post /invoices/*/void", "InvoiceVoidInvoiceParams", to_invoice(invoices.void)),
+    _route(
+        "post /invoices/*/finalize", "InvoiceFinalizeInvoiceParams", to_invoice(invoices.finalize)
+    ),
     _route(
         "post /invoices/*/mark_uncollectible",
         "InvoiceMarkUncollectibleParams",
-        changes.give_up_invoice,
+        to_invoice(invoices.give_up),
     ),
     *_noun("/invoice_payments", "invoice_payment", "InvoicePayment", _invoice_payment),
     *_noun("/payment_intents", "payment_intent", "PaymentIntent", same("customer")),

@@ -124,9 +124,9 @@ def event(connection: Connection, key: str) -> Event | None:
     return connection.one(f"{EVENT} WHERE key = :key", into=Event, key=key)
 
 
-def events(connection: Connection, *, since: int) -> list[Event]:
-    """Every event that happened since, newest first."""
-    return connection.all(f"{EVENT} WHERE at >= :since ORDER BY id DESC", into=Event, since=since)
+def events(connection: Connection) -> list[Event]:
+    """Every event that is kept, newest first."""
+    return connection.all(f"{EVENT} ORDER BY id DESC", into=Event)
 
 
 def last_event(connection: Connection) -> int:
@@ -162,20 +162,15 @@ def lose_events(tx: Transaction, *, before: int) -> None:
     )
 
 
-def drop_events(tx: Transaction, *, before: int) -> int:
-    """Forget old events that were delivered or lost; how many."""
-    return tx.run(
-        "DELETE FROM till_events WHERE state <> 'waiting' AND at < :before", before=before
-    )
+def drop_events(tx: Transaction, *, before: int) -> None:
+    """Forget old events that were delivered or lost."""
+    tx.run("DELETE FROM till_events WHERE state <> 'waiting' AND at < :before", before=before)
 
 
-def answer(connection: Connection, key: str, *, since: int) -> Answer | None:
-    """What this key was answered since then."""
+def answer(connection: Connection, key: str) -> Answer | None:
+    """What this key was answered."""
     return connection.one(
-        "SELECT request, status, body FROM till_answers WHERE key = :key AND at >= :since",
-        into=Answer,
-        key=key,
-        since=since,
+        "SELECT request, status, body FROM till_answers WHERE key = :key", into=Answer, key=key
     )
 
 
@@ -193,9 +188,9 @@ def keep_answer(tx: Transaction, key: str, answer: Answer, *, now: int) -> None:
     )
 
 
-def drop_answers(tx: Transaction, *, before: int) -> int:
-    """Forget old answers; how many."""
-    return tx.run("DELETE FROM till_answers WHERE at < :before", before=before)
+def drop_answers(tx: Transaction, *, before: int) -> None:
+    """Forget old answers."""
+    tx.run("DELETE FROM till_answers WHERE at < :before", before=before)
 
 
 def add_fault(tx: Transaction, kind: str, times: int) -> None:

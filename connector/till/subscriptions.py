@@ -19,6 +19,7 @@ TRIAL_WARNING = 3 * DAY  # Stripe, “customer.subscription.trial_will_end”: t
 RENEWAL_WARNING = 7 * DAY  # Stripe, “invoice.upcoming”: a number of days one can set
 UPDATE_EXPIRES = 23 * 3_600  # Stripe, “Pending updates”: 23 hours
 LIVE = ("active", "trialing", "past_due", "unpaid", "paused")
+OVER = ("canceled", "incomplete_expired")
 UPDATED = "customer.subscription.updated"
 
 
@@ -131,18 +132,17 @@ def bill(
     discounts = _discounts(drawer, subscription) if has_money else []
     invoice = invoices.draft(
         drawer,
-        subscription.owner,
+        subscription,
         lines,
         reason,
-        currency=subscription.body["currency"],
-        subscription=subscription,
         discounts=discounts,
         prorated_at=prorated_at,
     )
     subscription.body["latest_invoice"] = invoice.key
     remember(subscription, lines)
     for given in discounts:
-        if _terms(drawer, given)["duration"] == "once":
+        coupon = drawer.entry(given.body["source"]["coupon"])
+        if catalogue.terms_of(coupon)["duration"] == "once":
             take_discount(drawer, subscription, given.key)
     return invoice
 
@@ -162,6 +162,12 @@ def period_lines(drawer: Drawer, subscription: Entry, *, is_free: bool = False) 
     ]
 
 
+def put_off(subscription: Entry, lines: list[Body]) -> None:
+    """Let lines wait for the next invoice."""
+    subscription.own.setdefault("pending", []).extend(lines)
+    remember(subscription, lines)
+
+
 def credit(drawer: Drawer, subscription: Entry, item: Body, at: int) -> list[Body]:
     """What was billed for the rest of an item's period, given back."""
     billed = subscription.own.get("billed", {}).get(item["id"])
@@ -173,11 +179,11 @@ def credit(drawer: Drawer, subscription: Entry, item: Body, at: int) -> list[Bod
     return [_proration(drawer, subscription, item, -unused, start=at, end=billed["end"])]
 
 
-def debit(drawer: Drawer, subscription: Entry, item: Body, at: int) -> list[Body]:
+def debit(drawer: Drawer, subscription: Entry, item: Body, at: int) -> Body:
     """The rest of an item's period at its present price."""
     start, end = item["current_period_start"], item["current_period_end"]
     amount = periods.share(_price_of(item), start, end, at)
-    return [_proration(drawer, subscription, item, amount, start=at, end=end)]
+    return _proration(drawer, subscription, item, amount, start=at, end=end)
 
 
 def collect(
@@ -189,18 +195,16 @@ def collect(
     is_authenticated: bool = False,
 ) -> Result:
     """Try to be paid, and let the subscription feel how it went."""
-    subscription = drawer.look(invoice.owner) if invoice.owner else None
-    card = method or _card_of(drawer, subscription, invoice)
+    subscription = drawer.entry(invoice.owner)
+    card = method or _card_of(drawer, subscription)
     with drawer.changing(invoice.key, "invoice.updated"):
         result = invoices.collect(
             drawer, invoice, card, is_present=is_present, is_authenticated=is_authenticated
         )
-    if subscription:
-        if result == "paid":
-            paid(drawer, subscription, invoice)
-        else:
-            _unpaid(drawer, subscription, invoice)
-    if result != "paid":
+    if result == "paid":
+        paid(drawer, subscription, invoice)
+    else:
+        _unpaid(drawer, subscription, invoice)
         drawer.emit("invoice.payment_failed", invoice.body)
     return result
 
@@ -335,6 +339,11 @@ def as_preview(body: Body) -> Body:
     return body | {"id": key, "lines": body["lines"] | {"url": f"/v1/invoices/{key}/lines"}}
 
 
+def current_start(body: Body) -> int:
+    """When the period that is running began."""
+    return int(body["items"]["data"][0]["current_period_start"])
+
+
 def current_end(body: Body) -> int:
     """When the period that is running ends."""
     return min(int(item["current_period_end"]) for item in body["items"]["data"])
@@ -362,10 +371,7 @@ def catch_up_periods(subscription: Entry, now: int) -> None:
     """Put the items into the period that is running now, after a pause."""
     body = subscription.body
     for item in body["items"]["data"]:
-        recurring = item["price"]["recurring"]
-        turn = (body["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"])
-        item["current_period_start"] = periods.start_of(*turn, now)
-        item["current_period_end"] = periods.end_of(*turn, now)
+        _run(body, item, periods.start_of(*_turn(body, item), now), None)
 
 
 def _apply_update(drawer: Drawer, subscription: Entry) -> None:
@@ -409,17 +415,21 @@ def _renew(drawer: Drawer, subscription: Entry) -> None:
 def _advance(subscription: Entry) -> Reason:
     """Move to the next period."""
     body = subscription.body
-    start, finish = body["items"]["data"][0]["current_period_start"], current_end(body)
+    start, finish = current_start(body), current_end(body)
     for item in body["items"]["data"]:
         _run(body, item, finish, None)
     return Reason("subscription_cycle", start, finish)
 
 
 def _run(body: Body, item: Body, start: int, trial_end: int | None) -> None:
-    recurring = item["price"]["recurring"]
-    turn = (body["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"])
     item["current_period_start"] = start
-    item["current_period_end"] = trial_end or periods.end_of(*turn, start)
+    item["current_period_end"] = trial_end or periods.end_of(*_turn(body, item), start)
+
+
+def _turn(body: Body, item: Body) -> tuple[int, str, int]:
+    """What the periods of an item are counted from, and how long each is."""
+    recurring = item["price"]["recurring"]
+    return body["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"]
 
 
 def _moments(subscription: Entry) -> list[int]:
@@ -439,8 +449,7 @@ def _moments(subscription: Entry) -> list[int]:
         moments.append(max(over - TRIAL_WARNING, body["created"]))
     is_told = subscription.own.get("reminded") == over or body["cancel_at_period_end"]
     if body["status"] == "active" and not is_told:
-        start = body["items"]["data"][0]["current_period_start"]
-        moments.append(max(over - RENEWAL_WARNING, start + 1))
+        moments.append(max(over - RENEWAL_WARNING, current_start(body) + 1))
     return moments
 
 
@@ -496,12 +505,9 @@ def _set_delinquent(drawer: Drawer, customer: str, *, is_delinquent: bool) -> No
             payer.body["delinquent"] = is_delinquent
 
 
-def _card_of(
-    drawer: Drawer, subscription: Entry | None, invoice: Entry | None = None
-) -> str | None:
-    own = subscription.body["default_payment_method"] if subscription else None
-    payer = subscription.owner if subscription else invoice.body["customer"] if invoice else ""
-    return own or customers.default_card(drawer, payer)
+def _card_of(drawer: Drawer, subscription: Entry) -> str | None:
+    own: str | None = subscription.body["default_payment_method"]
+    return own or customers.default_card(drawer, subscription.owner)
 
 
 # Small things
@@ -549,12 +555,6 @@ def remember(subscription: Entry, lines: list[Body]) -> None:
 def _discounts(drawer: Drawer, subscription: Entry) -> list[Entry]:
     given = [drawer.entry(key) for key in subscription.body["discounts"]]
     return [one for one in given if one.body["end"] is None or one.body["end"] > drawer.now]
-
-
-def _terms(drawer: Drawer, given: Entry) -> Body:
-    coupon = drawer.entry(given.body["source"]["coupon"])
-    terms: Body = coupon.own.get("terms", coupon.body)
-    return terms
 
 
 def _no_cancellation() -> Body:

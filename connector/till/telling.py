@@ -16,10 +16,10 @@ from connector.settings import Settings
 from connector.till import store, turning
 from connector.till.drawer import Drawer
 from connector.till.shapes import Body
+from connector.till.subscriptions import OVER
 
 NEWEST = 10
 GONE = "customer.subscription.deleted"
-OVER = ("canceled", "incomplete_expired")
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def _answer(
     store.drop_answers(tx, before=drawer.now * SECOND - ANSWERS_KEPT)
     try:
         _fail(drawer)
-        if key and (before := store.answer(tx, key, since=0)):
+        if key and (before := store.answer(tx, key)):
             return _again(before, digest)
         if found is None:
             raise _unknown(method, path)

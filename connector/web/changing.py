@@ -24,7 +24,16 @@ from connector.membership.tiers import Offer
 from connector.readers.subscriber import Subscriber
 from connector.settings import FREE, TIP, Settings
 from connector.web import forms, session
-from connector.web.plan import EVERY, State, name_of, plan_of, price_of, shown, state_of
+from connector.web.plan import (
+    State,
+    name_of,
+    plan_of,
+    price_of,
+    priced,
+    shown,
+    stands,
+    state_of,
+)
 from connector.web.site import Site, page, see, site_of
 
 ACCOUNT = "/account"
@@ -173,7 +182,7 @@ def _preview(request: Request, wanted: Wanted, form: PlanForm) -> Response:
         is_stale=bool(form.agreed),
         before=f"{name_of(settings, wanted.one.tier)}, {price_of(settings, wanted.one)}",
         name=choice.name,
-        price=f"{shown(settings, choice.amount)} {EVERY[choice.every]}",
+        price=priced(settings, choice.amount, choice.every),
         now=shown(settings, found.now) if found.now.cents else "",
         credit=shown(settings, found.credit) if found.credit and found.credit.cents else "",
         next_at=found.next_at,
@@ -220,9 +229,9 @@ def _way(settings: Settings, offer: Offer) -> Way:
         plan=f"{offer.tier}:{offer.every}",
         name=offer.name,
         every=offer.every,
-        price=f"{shown(settings, offer.amount)} {EVERY[offer.every]}" if offer.amount else "",
+        price=priced(settings, offer.amount, offer.every) if offer.amount else "",
         suggested=tuple(shown(settings, each) for each in offer.suggested),
-        least=shown(settings, offer.least) if offer.least else "",
+        least=shown(settings, offer.least),
     )
 
 
@@ -273,7 +282,7 @@ def _cancel(request: Request, reason: str) -> Response:
 
 def end(request: Request, subscriber: Subscriber, *, reason: str = "") -> str:
     """End somebody's plan as it stands; what to tell them: `leaving`, `ended`, or how it moved on."""
-    site, state = site_of(request), plan_of(request, subscriber).state
+    site, state = site_of(request), stands(request, subscriber)
     asked = (site.db, site.settings, site.payments(), subscriber.id)
     if state in ("active", "trial"):
         try:
@@ -346,7 +355,7 @@ def receipt(request: Request) -> Response:
 def _act(request: Request, what: str, verb: Verb, *states: State) -> Response:
     """One verb where it has something to do; a second click finds it done."""
     site, subscriber = site_of(request), session.require(request)
-    if plan_of(request, subscriber).state not in states:
+    if stands(request, subscriber) not in states:
         return see(ACCOUNT)
     try:
         done = verb(site.db, site.settings, site.payments(), subscriber.id, now=site.payments.now())

@@ -3,7 +3,7 @@
 Every choice is checked against the tiers; a page is believed in nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import FormData
@@ -16,9 +16,8 @@ from connector.membership.stripe_api import Choice
 from connector.membership.wish import Wish
 from connector.settings import FREE, TIP, Settings, TierSettings
 from connector.web import forms
-from connector.web.plan import name_of
+from connector.web.plan import EVERY, name_of, priced, shown
 
-A = {"month": "a month", "year": "a year"}
 ROWS = {"month": "Monthly", "year": "Yearly"}
 LONGEST_CODE = 60
 
@@ -70,6 +69,11 @@ class ChoiceForm:
     choice: Choice | None = None
     months: int = 0
     errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def currency(self) -> str:
+        """What the pick says it is paid in, as it was sent; empty when it says nothing."""
+        return _parts(self.picked)[2]
 
     @property
     def wish(self) -> Wish | None:
@@ -161,22 +165,12 @@ def against(form: ChoiceForm, settings: Settings, found: Promotion) -> ChoiceFor
 
 def shelves(settings: Settings, currency: str = "") -> list[Shelf]:
     """Every paid tier, in a currency where it has it and in its own where it has not."""
-    found = [
-        _shelf(settings, one, _in(one, currency))
-        for one in settings.tiers
-        if one.key not in (FREE, TIP)
-    ]
-    return [one for one in found if one.rows or one.own]
+    return _offered(settings, currency, _shelf)
 
 
 def presents(settings: Settings, currency: str = "") -> list[Shelf]:
     """The same as gifts of some months."""
-    found = [
-        _present_shelf(settings, one, _in(one, currency))
-        for one in settings.tiers
-        if one.key not in (FREE, TIP)
-    ]
-    return [one for one in found if one.rows or one.own]
+    return _offered(settings, currency, _present_shelf)
 
 
 def tips(settings: Settings, currency: str = "") -> Shelf | None:
@@ -200,7 +194,7 @@ def currencies(settings: Settings, *, tip: bool = False) -> list[str]:
 
 def told(settings: Settings, choice: Choice) -> str:
     """“$12 a month”."""
-    return f"{_shown(settings, choice.amount)} {A[choice.every]}"
+    return priced(settings, choice.amount, choice.every)
 
 
 def for_months(months: int) -> str:
@@ -211,7 +205,7 @@ def for_months(months: int) -> str:
 
 def told_of_offer(settings: Settings, found: Promotion) -> str:
     """“20% off for 3 months”."""
-    off = f"{found.percent}%" if found.percent else _shown(settings, found.off)
+    off = f"{found.percent}%" if found.percent else shown(settings, found.off)
     if found.duration == "repeating":
         return f"{off} off for {for_months(found.months)}"
     return (
@@ -219,6 +213,18 @@ def told_of_offer(settings: Settings, found: Promotion) -> str:
         if found.duration == "forever"
         else f"{off} off the first payment"
     )
+
+
+def _offered(
+    settings: Settings, currency: str, shelve: Callable[[Settings, TierSettings, str], Shelf]
+) -> list[Shelf]:
+    """Every paid tier that has something to choose, put on its shelf."""
+    found = [
+        shelve(settings, one, _in(one, currency))
+        for one in settings.tiers
+        if one.key not in (FREE, TIP)
+    ]
+    return [one for one in found if one.rows or one.own]
 
 
 def _in(one: TierSettings, currency: str) -> str:
@@ -230,7 +236,7 @@ def _shelf(settings: Settings, one: TierSettings, currency: str) -> Shelf:
     fixed = tuple(
         Way(
             f"{one.key}-{each.every}-{currency}",
-            f"{_shown(settings, each.amount)} {A[each.every]}",
+            priced(settings, each.amount, each.every),
         )
         for each in found
         if each.amount is not None
@@ -243,7 +249,7 @@ def _shelf(settings: Settings, one: TierSettings, currency: str) -> Shelf:
     ]
     own = None
     if one.is_own_amount and found:
-        everys = tuple(Way(each.every, A[each.every]) for each in found)
+        everys = tuple(Way(each.every, EVERY[each.every]) for each in found)
         own = _own(settings, f"{one.key}--{currency}", currency, found[0].least, everys)
     return Shelf(one.key, one.name, one.words, tuple(rows), own, one.trial_days)
 
@@ -253,7 +259,7 @@ def _present_shelf(settings: Settings, one: TierSettings, currency: str) -> Shel
     fixed = tuple(
         Way(
             f"{one.key}-{each.months}-{currency}",
-            f"{_shown(settings, each.amount)} for {for_months(each.months)}",
+            f"{shown(settings, each.amount)} for {for_months(each.months)}",
         )
         for each in found
         if each.amount is not None
@@ -280,7 +286,7 @@ def _tip_shelf(settings: Settings, one: TierSettings, currency: str) -> Shelf:
 
 def _amounts(settings: Settings, value: str, amounts: Iterable[Amount]) -> tuple[Way, ...]:
     return tuple(
-        Way(f"{value}-{one.currency}-{money.plain(one)}", _shown(settings, one)) for one in amounts
+        Way(f"{value}-{one.currency}-{money.plain(one)}", shown(settings, one)) for one in amounts
     )
 
 
@@ -291,12 +297,7 @@ def _own(
     least: Amount | None,
     everys: tuple[Way, ...] = (),
 ) -> Own:
-    shown = _shown(settings, least) if least else ""
-    return Own(Way(value, "Another amount"), currency.upper(), shown, everys)
-
-
-def _shown(settings: Settings, amount: Amount | None) -> str:
-    return money.show(amount, settings.publication.language) if amount else ""
+    return Own(Way(value, "Another amount"), currency.upper(), shown(settings, least), everys)
 
 
 def _parts(picked: str) -> list[str]:

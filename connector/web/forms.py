@@ -41,7 +41,7 @@ class SubscribeForm:
             page=_local(text(sent, "page") or referrer),
             # People never see this field; programs that fill in everything do.
             is_trapped=bool(text(sent, "website")),
-            errors=_problem_with(email),
+            errors=problem_with(email),
         )
 
 
@@ -83,7 +83,7 @@ class SignInForm:
     @classmethod
     def parse(cls, sent: FormData) -> "SignInForm":
         email = text(sent, "email")
-        return cls(email, text(sent, "next"), _problem_with(email))
+        return cls(email, text(sent, "next"), problem_with(email))
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,19 @@ class EmailForm:
     @classmethod
     def parse(cls, sent: FormData) -> "EmailForm":
         email = text(sent, "email")
-        return cls(email, _problem_with(email))
+        return cls(email, problem_with(email))
 
 
-def _problem_with(email: str) -> dict[str, str]:
+def problem_with(
+    email: str, *, name: str = "email", empty: str = "Your email address goes here."
+) -> dict[str, str]:
+    """What is wrong with an address, at its field; nothing where all is well."""
     if not email:
-        return {"email": "Your email address goes here."}
+        return {name: empty}
     try:
         address.parse(email)
     except InvalidAddress as error:
-        return {"email": str(error)}
+        return {name: str(error)}
     return {}
 
 

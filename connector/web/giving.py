@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connector import clock
-from connector.delivery import address
-from connector.errors import InvalidAddress, NotFound, PaymentsUnavailable, Refused
+from connector.errors import NotFound, PaymentsUnavailable, Refused
 from connector.membership import gifts, haste, stripe_api, tiers
 from connector.membership.gift import Gift
 from connector.membership.stripe_api import LONGEST_WORDS
@@ -26,6 +25,7 @@ from connector.web.plan import name_of, plan_of
 from connector.web.site import Site, client_of, page, see, site_of
 
 AHEAD = 365  # days
+NO_ADDRESS = "An email address goes here."
 HOUR = 9  # when a gift arrives on its day, by the publication's clock
 
 
@@ -47,15 +47,12 @@ class GiftForm:
         email, way = forms.text(sent, "email"), forms.text(sent, "way")
         to, day = forms.text(sent, "address"), forms.text(sent, "day")
         words = forms.lines(sent, "words")
-        errors: dict[str, str] = {}
-        if not is_known and (wrong := _wrong_address(email)):
-            errors["email"] = wrong
-        if way == "address" and (wrong := _wrong_address(to)):
-            errors["address"] = wrong
+        errors = {} if is_known else forms.problem_with(email, empty=NO_ADDRESS)
         if len(words) > LONGEST_WORDS:
             errors["words"] = f"That is longer than {LONGEST_WORDS} letters; please say it shorter."
         send_at = None
         if way == "address":
+            errors |= forms.problem_with(to, name="address", empty=NO_ADDRESS)
             try:
                 send_at = _morning(day, settings.publication.zone, now=now)
             except Refused as error:
@@ -207,8 +204,25 @@ def _gift(
 
 def parcel(request: Request) -> Response:
     """Whoever holds the code: what it is worth; who is signed in has a button to take it."""
-    site, found = site_of(request), _found(request)
-    return _parcel(request, found, reader=session.reader(request), site=site)
+    site, found, reader = site_of(request), _found(request), session.reader(request)
+    if reader is not None and found.taken_by == reader.id and found.ended_at is None:
+        presents = plan_of(request, reader).presents
+        until = next((one.until for one in presents if one.kind == "gift"), None)
+        return page(
+            request,
+            "pages/gift_taken.html",
+            reader=reader,
+            tier=name_of(site.settings, found.tier),
+            ends_at=until,
+        )
+    return page(
+        request,
+        "pages/parcel.html",
+        reader=reader,
+        is_taken=found.taken_by is not None,
+        is_over=found.ended_at is not None,
+        **_words(site, found),
+    )
 
 
 async def take(request: Request) -> Response:
@@ -229,27 +243,6 @@ def _take(request: Request) -> Response:
         return see(f"/signin?next=/gift/{code}")
     gifts.take(site.db, site.settings, code, subscriber_id=reader.id, now=site.payments.now())
     return see(f"/gift/{code}")
-
-
-def _parcel(request: Request, found: Gift, *, site: Site, reader: Subscriber | None) -> Response:
-    if reader is not None and found.taken_by == reader.id and found.ended_at is None:
-        presents = plan_of(request, reader).presents
-        until = next((one.until for one in presents if one.kind == "gift"), None)
-        return page(
-            request,
-            "pages/gift_taken.html",
-            reader=reader,
-            tier=name_of(site.settings, found.tier),
-            ends_at=until,
-        )
-    return page(
-        request,
-        "pages/parcel.html",
-        reader=reader,
-        is_taken=found.taken_by is not None,
-        is_over=found.ended_at is not None,
-        **_words(site, found),
-    )
 
 
 def _found(request: Request) -> Gift:
@@ -278,19 +271,7 @@ def _count(request: Request, reader: Subscriber | None) -> None:
 
 def _currency(request: Request, choice: ChoiceForm) -> str:
     """The one that was asked for, or that was chosen in; empty for the first of each tier."""
-    parts = choice.picked.split("-")
-    asked = parts[2] if len(parts) > 2 else request.query_params.get("in", "")  # noqa: PLR2004
-    return asked.lower()
-
-
-def _wrong_address(email: str) -> str:
-    if not email:
-        return "An email address goes here."
-    try:
-        address.parse(email)
-    except InvalidAddress as error:
-        return str(error)
-    return ""
+    return (choice.currency or request.query_params.get("in", "")).lower()
 
 
 def _morning(day: str, zone: str, *, now: int) -> int:

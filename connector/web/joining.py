@@ -17,7 +17,7 @@ from starlette.responses import Response
 from connector import clock
 from connector.delivery import links
 from connector.errors import NotFound, PaymentsUnavailable
-from connector.membership import gifts, money, plan, projection, stripe_api, tiers
+from connector.membership import gifts, plan, projection, stripe_api, tiers
 from connector.membership.billing import Checkout, Subscription
 from connector.publishing import store as issues
 from connector.readers import signup
@@ -26,7 +26,7 @@ from connector.settings import FREE
 from connector.web import choosing, forms, session
 from connector.web.choosing import ChoiceForm
 from connector.web.forms import SubscribeForm
-from connector.web.plan import name_of, plan_of, price_of
+from connector.web.plan import name_of, price_of, shown, stands
 from connector.web.site import PUBLIC, Site, client_of, page, see, site_of
 
 SESSION = re.compile(r"cs_\w{1,200}", re.ASCII)
@@ -177,8 +177,6 @@ def thanks(request: Request) -> Response:
         return page(request, "pages/thanks.html", status_code=503, state="away", mine=False)
     reader = session.reader(request)
     mine = found.subscriber_id is None or (reader is not None and reader.id == found.subscriber_id)
-    with site.db.read() as connection:
-        latest = issues.latest(connection, clock.now())
     return page(
         request,
         "pages/thanks.html",
@@ -186,7 +184,6 @@ def thanks(request: Request) -> Response:
         kind=found.kind,
         mine=mine,
         reader=reader if mine else None,
-        latest=latest,
         **(_paid(site, found) if mine else {}),
     )
 
@@ -246,7 +243,7 @@ def _begin(request: Request, reader: Subscriber, choice: ChoiceForm) -> str:
 
 def _has_plan(request: Request, reader: Subscriber) -> bool:
     """Whether they pay, or have one that pauses or waits for a payment: it is theirs to go on."""
-    return plan_of(request, reader).state != "none"
+    return stands(request, reader) != "none"
 
 
 def _path(choice: ChoiceForm) -> str:
@@ -275,20 +272,19 @@ def _choosing(
     if currency and currency not in known:
         raise NotFound("There is nothing to be had in this currency.")
     reader = session.reader(request)
-    picked = choice.picked.split("-") if choice else []
-    if not currency and len(picked) > 2 and picked[2] in known:  # noqa: PLR2004 - its third part
-        currency = picked[2]
+    choice = choice or ChoiceForm()
+    if not currency and choice.currency in known:
+        currency = choice.currency
+    shelves = [one for one in choosing.shelves(settings, currency) if not only or one.key in only]
+    if any(one.trial_days for one in shelves) and _has_had_one(request, reader):
+        shelves = [replace(one, trial_days=0) for one in shelves]
     return page(
         request,
         template,
         form=form or SubscribeForm(),
-        choice=choice or ChoiceForm(),
+        choice=choice,
         reader=reader,
-        shelves=[
-            replace(one, trial_days=_trial_days(request, reader, one.trial_days))
-            for one in choosing.shelves(settings, currency)
-            if not only or one.key in only
-        ],
+        shelves=shelves,
         currency=currency or (known[0] if known else ""),
         currencies=known,
         free=tiers.find(settings, FREE),
@@ -324,12 +320,10 @@ def _beside_offer(request: Request, form: SubscribeForm, choice: ChoiceForm) -> 
     )
 
 
-def _trial_days(request: Request, reader: Subscriber | None, days: int) -> int:
-    """Days of trial are for who never paid before."""
+def _has_had_one(request: Request, reader: Subscriber | None) -> bool:
+    """Whether they paid before: days of trial are for who never did."""
     site = site_of(request)
-    if reader is None or not days or not plan.has_had_one(site.db, site.settings, reader.id):
-        return days
-    return 0
+    return reader is not None and plan.has_had_one(site.db, site.settings, reader.id)
 
 
 def _again(request: Request, form: SubscribeForm, choice: ChoiceForm) -> Response:
@@ -346,13 +340,14 @@ def _chosen(
     status_code: int = 200,
 ) -> Response:
     settings = site_of(request).settings
+    days = choice.choice.trial_days if choice.choice else 0
     return page(
         request,
         "pages/join.html",
         status_code=status_code,
         choice=choice,
         chosen=choice.choice,
-        trial_days=_trial_days(request, reader, choice.choice.trial_days) if choice.choice else 0,
+        trial_days=0 if days and _has_had_one(request, reader) else days,
         told=choosing.told(settings, choice.choice) if choice.choice else "",
         is_back=is_back,
         problem=problem,
@@ -367,18 +362,21 @@ def _state(found: Checkout) -> str:
 
 
 def _paid(site: Site, found: Checkout) -> dict[str, Any]:
-    """What whoever paid may see of it."""
+    """What whoever paid may see of it, and what to read next."""
     now_is = _subscription(site, found)
+    with site.db.read() as connection:
+        latest = issues.latest(connection, clock.now())
     settings = site.settings
     return {
         "tier": name_of(settings, found.tier),
-        "amount": money.show(found.amount, settings.publication.language),
+        "amount": shown(settings, found.amount),
         "way_back": local(site, found.url) if found.status == "open" else "",
         "plan": now_is,
         "price": price_of(settings, now_is) if now_is else "",
         "is_second": bool(found.subscription_id) and now_is is None,
         "gift": gifts.bought(site.db, found) if found.kind == "gift" else None,
         "months": choosing.for_months(found.months),
+        "latest": latest,
     }
 
 

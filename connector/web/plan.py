@@ -8,6 +8,7 @@ from typing import Literal
 
 from starlette.requests import Request
 
+from connector.database import Connection
 from connector.errors import NotFound
 from connector.membership import billing, money, store, tiers
 from connector.membership.billing import Every, Payment, Refund, Subscription
@@ -94,8 +95,7 @@ def plan_of(request: Request, subscriber: Subscriber) -> PlanView:
     settings, now = site.settings, site.payments.now()
     mode, whose = settings.stripe.mode, subscriber.id
     with site.db.read() as connection:
-        subscriptions = store.subscriptions_of(connection, whose, mode=mode)
-        one = store.current(connection, whose, mode=mode) or _resting(subscriptions)
+        one = _standing(connection, whose, mode=mode)
         memberships = store.of(connection, whose)
         payments = store.payments_of(connection, whose, mode=mode)
         refunds = store.refunds_to(connection, whose, mode=mode)
@@ -118,10 +118,21 @@ def plan_of(request: Request, subscriber: Subscriber) -> PlanView:
     )
 
 
+def stands(request: Request, subscriber: Subscriber) -> State:
+    """How somebody's plan stands, for who needs no more of it."""
+    site = site_of(request)
+    with site.db.read() as connection:
+        return state_of(_standing(connection, subscriber.id, mode=site.settings.stripe.mode))
+
+
 def price_of(settings: Settings, one: Subscription) -> str:
-    """“$12 a month”, less what is always taken off."""
-    amount = Amount(one.cents - one.off_cents, one.currency)
-    return f"{shown(settings, amount)} {EVERY[one.every]}"
+    """What a plan costs, less what is always taken off."""
+    return priced(settings, Amount(one.cents - one.off_cents, one.currency), one.every)
+
+
+def priced(settings: Settings, amount: Amount, every: Every) -> str:
+    """“$12 a month”."""
+    return f"{shown(settings, amount)} {EVERY[every]}"
 
 
 def name_of(settings: Settings, tier: str) -> str:
@@ -132,8 +143,11 @@ def name_of(settings: Settings, tier: str) -> str:
         return tier.replace("_", " ").capitalize()
 
 
-def _resting(known: list[Subscription]) -> Subscription | None:
-    """The last one that is neither charged nor over: paused, or given up on."""
+def _standing(connection: Connection, whose: int, *, mode: str) -> Subscription | None:
+    """The one that counts; else the last that is neither charged nor over: it rests."""
+    if (running := store.current(connection, whose, mode=mode)) is not None:
+        return running
+    known = store.subscriptions_of(connection, whose, mode=mode)
     resting = [one for one in known if one.status in ("paused", "unpaid") and one.ended_at is None]
     return resting[-1] if resting else None
 
@@ -219,6 +233,6 @@ def _bought(settings: Settings, gift: Gift) -> Bought:
     )
 
 
-def shown(settings: Settings, amount: Amount) -> str:
-    """As people write it in the publication’s language."""
-    return money.show(amount, settings.publication.language)
+def shown(settings: Settings, amount: Amount | None) -> str:
+    """As people write it in the publication’s language; empty where there is none."""
+    return money.show(amount, settings.publication.language) if amount else ""

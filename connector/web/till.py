@@ -109,13 +109,13 @@ async def change_card(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """Whoever has the portal's address: let a plan run out."""
-    plan = _word(await forms.read(request), "plan")
+    plan = forms.text(await forms.read(request), "plan")
     return await _in_portal(request, partial(desk.cancel, subscription=plan))
 
 
 async def resume(request: Request) -> Response:
     """Whoever has the portal's address: keep a plan that was to run out."""
-    plan = _word(await forms.read(request), "plan")
+    plan = forms.text(await forms.read(request), "plan")
     return await _in_portal(request, partial(desk.resume, subscription=plan))
 
 
@@ -269,7 +269,7 @@ def _checkout(request: Request, *, sent: FormData | None = None, error: str = ""
         lines=visit.lines,
         typed=typed,
         limits=limits,
-        amount=_word(sent, "amount") if sent else _written(visit, typed),
+        amount=forms.text(sent, "amount") if sent else _written(visit, typed),
         back=visit.session["success_url"].replace("{CHECKOUT_SESSION_ID}", visit.session["id"]),
         email=_known(visit) or typed.email,
         is_known=bool(_known(visit)),
@@ -288,7 +288,7 @@ def _payer(sent: FormData, visit: desk.Visit) -> Payer:
     typed = _typed(sent, visit)
     if not any(_is_open(one) for one in visit.lines):
         return typed
-    chosen = money.read(_word(sent, "amount"), visit.session["currency"])
+    chosen = money.read(forms.text(sent, "amount"), visit.session["currency"])
     return Payer(**vars(typed) | {"amount": chosen.cents})
 
 
@@ -296,10 +296,10 @@ def _typed(sent: FormData, visit: desk.Visit) -> Payer:
     asked = [one["key"] for one in visit.session["custom_fields"]]
     return Payer(
         card=_card(sent),
-        email=_word(sent, "email")[:LONGEST],
-        name=_word(sent, "name")[:LONGEST_NAME],
-        promotion_code=_word(sent, "promotion_code")[:LONGEST],
-        fields={key: _word(sent, f"field-{key}")[:LONGEST] for key in asked},
+        email=forms.text(sent, "email")[:LONGEST],
+        name=forms.text(sent, "name")[:LONGEST_NAME],
+        promotion_code=forms.text(sent, "promotion_code")[:LONGEST],
+        fields={key: forms.text(sent, f"field-{key}")[:LONGEST] for key in asked},
         consents=tuple(name for name in ("terms_of_service", "promotions") if sent.get(name)),
     )
 
@@ -393,12 +393,7 @@ def _said(request: Request) -> str:
 
 
 def _card(sent: FormData) -> Card:
-    word = _word(sent, "card") or "ok"
+    word = forms.text(sent, "card") or "ok"
     if word not in get_args(Card):
         raise Refused("The Till knows no such card.")
     return cast("Card", word)
-
-
-def _word(sent: FormData, name: str) -> str:
-    value = sent.get(name)
-    return "".join(c for c in value if c.isprintable()).strip() if isinstance(value, str) else ""

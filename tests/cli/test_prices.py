@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from connector.membership import pricing, store
+from connector.membership.pricing import Move
+from connector.membership.stripe_api import Client
 from connector.readers import signup
-from connector.settings import load
+from connector.settings import Settings, load
 from connector.till import desk, opening
 from tests.cli.conftest import Connector
 from tests.cli.ledger import rows
@@ -53,6 +55,14 @@ def lives(connector: Connector, life: Life, root: Path) -> list[Life]:
 def dearer(connector: Connector, root: Path) -> None:
     priced(root, "6")
     assert connector("stripe", "setup", "--yes").code == 0
+
+
+def first_move(life: Life, root: Path) -> tuple[Settings, Client, Move]:
+    """Whoever would be moved first, and at what."""
+    settings = load(root, SECRETS)
+    client = opening.client(settings, life.db)
+    (one, *_) = [move for found in pricing.standing(client, settings) for move in found.moves]
+    return settings, client, one
 
 
 def test_a_changed_price_is_for_new_members(
@@ -155,9 +165,7 @@ def test_when_stripe_goes_away_it_says_how_far_it_came(
 ) -> None:
     dearer(connector, root)
     life = lives[0]
-    settings = load(root, SECRETS)
-    client = opening.client(settings, life.db)
-    (one, *_) = [move for found in pricing.standing(client, settings) for move in found.moves]
+    settings, client, one = first_move(life, root)
     assert pricing.move(life.db, settings, client, one, now=life.start)
     desk.fail_next(life.db, "api error")
 
@@ -172,9 +180,7 @@ def test_what_changed_meanwhile_stays_as_it_was_chosen(
 ) -> None:
     dearer(connector, root)
     life = lives[0]
-    settings = load(root, SECRETS)
-    client = opening.client(settings, life.db)
-    (one, *_) = [move for found in pricing.standing(client, settings) for move in found.moves]
+    settings, client, one = first_move(life, root)
     client.v1.subscriptions.cancel(one.subscription_id)
 
     assert not pricing.move(life.db, settings, client, one, now=life.start)

@@ -77,7 +77,7 @@ def test_half_a_year_brings_every_renewal_and_the_site_hears_of_each(
 
 def states(db: Database) -> set[str]:
     with db.read() as connection:
-        return {one.state for one in drawers.events(connection, since=0)}
+        return {one.state for one in drawers.events(connection)}
 
 
 def test_a_card_that_is_declined_ends_the_plan_after_its_retries(

@@ -19,6 +19,11 @@ def raised(shop: Shop, subscription: Any, cents: int, **more: Any) -> dict[str, 
     return {"items": [{"id": subscription["items"].data[0].id, "price_data": data}], **more}
 
 
+def charged(shop: Shop, subscription: Any, **more: Any) -> dict[str, Any]:
+    """$20 a month from now on, and the difference at once."""
+    return raised(shop, subscription, 2000, proration_behavior="always_invoice", **more)
+
+
 def half_way(shop: Shop) -> Any:
     """A plan of $5 a month in the middle of its first month, which has 31 days here or 30."""
     subscription = shop.join()
@@ -29,7 +34,7 @@ def half_way(shop: Shop) -> Any:
 
 def test_more_from_now_on_is_billed_at_once_when_asked(shop: Shop) -> None:
     subscription = half_way(shop)
-    change = raised(shop, subscription, 2000, proration_behavior="always_invoice")
+    change = charged(shop, subscription)
 
     shop.v1.subscriptions.update(subscription.id, change)
 
@@ -117,13 +122,7 @@ def test_who_leaves_has_nothing_coming(shop: Shop) -> None:
 
 def test_a_change_that_is_not_paid_can_be_refused(shop: Shop) -> None:
     subscription = shop.join(card="later")
-    change = raised(
-        shop,
-        subscription,
-        2000,
-        proration_behavior="always_invoice",
-        payment_behavior="error_if_incomplete",
-    )
+    change = charged(shop, subscription, payment_behavior="error_if_incomplete")
 
     with pytest.raises(stripe.CardError):
         shop.v1.subscriptions.update(subscription.id, change)
@@ -134,13 +133,7 @@ def test_a_change_that_is_not_paid_can_be_refused(shop: Shop) -> None:
 
 def test_or_it_can_wait_for_the_money(shop: Shop) -> None:
     subscription = shop.join(card="later")
-    change = raised(
-        shop,
-        subscription,
-        2000,
-        proration_behavior="always_invoice",
-        payment_behavior="pending_if_incomplete",
-    )
+    change = charged(shop, subscription, payment_behavior="pending_if_incomplete")
 
     waiting = shop.v1.subscriptions.update(subscription.id, change)
     desk.pay_invoice(shop.db, shop.settings, waiting.latest_invoice, now=shop.now)
@@ -156,13 +149,7 @@ def test_or_it_can_wait_for_the_money(shop: Shop) -> None:
 
 def test_what_is_not_paid_within_23_hours_does_not_happen(shop: Shop) -> None:
     subscription = shop.join(card="later")
-    change = raised(
-        shop,
-        subscription,
-        2000,
-        proration_behavior="always_invoice",
-        payment_behavior="pending_if_incomplete",
-    )
+    change = charged(shop, subscription, payment_behavior="pending_if_incomplete")
     shop.v1.subscriptions.update(subscription.id, change)
 
     shop.wait(1)

@@ -58,6 +58,13 @@ def asked(client: TestClient, db: Database, people: People) -> tuple[str, str]:
     return link_to(db, people.ada.email), link_to(db, NEW)
 
 
+@pytest.fixture
+def moved(client: TestClient, asked: tuple[str, str]) -> None:
+    """Both have agreed: Ada reads at the new address."""
+    for link in asked:
+        yes(client, link)
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_address_changes_once_both_have_agreed(
     client: TestClient,
@@ -245,12 +252,10 @@ def test_only_who_is_signed_in_can_ask(client: TestClient, db: Database, people:
     assert dump(db) == before
 
 
+@pytest.mark.usefixtures("moved")
 def test_after_the_change_nobody_is_signed_in_any_more(
-    client: TestClient, db: Database, people: People, asked: tuple[str, str]
+    client: TestClient, db: Database, people: People
 ) -> None:
-    for link in asked:
-        yes(client, link)
-
     assert client.get("/account").status_code == 303
     assert enter(client, db, NEW).headers["location"] == "/account"
 
@@ -286,18 +291,14 @@ def test_whoever_moves_is_written_to_at_the_new_address_again(
         assert mailings.suppression(connection, NEW) is None
 
 
+@pytest.mark.usefixtures("moved")
 def test_erasing_forgets_every_address_they_had(
-    client: TestClient,
     db: Database,
     people: People,
-    asked: tuple[str, str],
     configured: Settings,
     *,
     now: int,
 ) -> None:
-    for link in asked:
-        yes(client, link)
-
     preferences.erase(db, configured, people.ada.id, now)
 
     kept = "\n".join(dump(db)).casefold()
@@ -314,17 +315,15 @@ def test_erasing_forgets_the_address_they_wished_for(
     assert "ada@" not in "\n".join(dump(db)).casefold()
 
 
+@pytest.mark.usefixtures("moved")
 def test_an_address_given_up_is_free_for_somebody_else(
     client: TestClient,
     db: Database,
     people: People,
-    asked: tuple[str, str],
     configured: Settings,
     *,
     now: int,
 ) -> None:
-    for link in asked:
-        yes(client, link)
     client.post("/subscribe", data={"email": "ada@example.org"})
     with db.write() as tx:
         other = store.by_key(tx, "ada@example.org")
@@ -338,17 +337,14 @@ def test_an_address_given_up_is_free_for_somebody_else(
         assert mailings.suppression(connection, other.email_key) is not None
 
 
+@pytest.mark.usefixtures("moved")
 def test_no_old_list_brings_the_old_address_back(
-    client: TestClient,
     db: Database,
     people: People,
-    asked: tuple[str, str],
     configured: Settings,
     *,
     now: int,
 ) -> None:
-    for link in asked:
-        yes(client, link)
     listed = configured.root / "old.csv"
     listed.write_text("email\nada@example.org\neva@example.org\n", encoding="utf-8")
 
@@ -361,12 +357,10 @@ def test_no_old_list_brings_the_old_address_back(
     assert told.standing == "Moved, and reads at Ada@example.net now."
 
 
+@pytest.mark.usefixtures("moved")
 def test_who_wants_the_old_address_back_too_signs_up_there(
-    client: TestClient, db: Database, people: People, asked: tuple[str, str]
+    client: TestClient, db: Database, people: People
 ) -> None:
-    for link in asked:
-        yes(client, link)
-
     client.post("/subscribe", data={"email": "ada@example.org"})
 
     assert letters_to(db, "ada@example.org", "confirm") != []
