@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,6 +97,23 @@ def running(root: Path, *words: str | Path, **values: str) -> Iterator[subproces
                 process.kill()
     finally:
         process.wait()
+
+
+def rest(process: "subprocess.Popen[str]", *, seconds: float = 60) -> tuple[str, str]:
+    """What a command says until its end: on its output, and of errors.
+
+    Through the files it is read from line by line; `communicate` would lose what they hold.
+    """
+    assert process.stdout
+    assert process.stderr
+    late = threading.Timer(seconds, process.kill)
+    late.start()
+    try:
+        said = process.stdout.read(), process.stderr.read()
+        process.wait(seconds)
+    finally:
+        late.cancel()
+    return said
 
 
 class Terminal:

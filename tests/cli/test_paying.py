@@ -117,7 +117,7 @@ def test_a_sender_follows_what_waits_and_stops_when_told(root: Path, life: Life)
     with terminal.running(root, "work") as process:
         until(lambda: len(written(life.db)) == 2, "the letters")
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        _, err = terminal.rest(process)
 
     assert (process.returncode, err) == (0, "")
     assert [one.about for one in written(life.db)] == ["joined", "joined"]

@@ -42,11 +42,6 @@ def address(process: "subprocess.Popen[str]") -> str:
     raise AssertionError(process.stderr and process.stderr.read())
 
 
-def rest(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """What it says until its end."""
-    return process.communicate(timeout=60)
-
-
 def senders(db: Database) -> list[int]:
     """Process ids of the senders that have signed in."""
     return [int(str(name).split(":")[1]) for (name,) in ledger.rows(db, "SELECT name FROM senders")]
@@ -73,7 +68,7 @@ def test_serving_ends_with_its_sender_and_without_a_word_too_many(
         assert httpx2.get(f"{url}/healthz", headers={"Host": "letters.example.org"}).is_success
 
         process.send_signal(how)
-        _, err = rest(process)
+        _, err = terminal.rest(process)
 
     assert (process.returncode, err) == (0, "")
     assert not is_alive(beside)
@@ -98,7 +93,7 @@ def test_a_signal_before_the_sender_has_begun_ends_both(root: Path, db: Database
     with terminal.running(root, "serve", "--port", "0") as process:
         address(process)
         process.terminate()
-        _, err = rest(process)
+        _, err = terminal.rest(process)
 
     assert (process.returncode, err) == (0, "")
     until(lambda: senders(db) == [], "no sender")
@@ -123,7 +118,7 @@ def test_a_sender_that_is_killed_is_followed_by_another(root: Path, db: Database
         os.kill(first, signal.SIGKILL)
         until(lambda: set(senders(db)) - {first}, "another sender")
         process.terminate()
-        _, err = rest(process)
+        _, err = terminal.rest(process)
 
     assert process.returncode == 0
     assert "The sender stopped (exit -9); starting another." in err
@@ -135,7 +130,7 @@ def test_serving_without_a_sender_sends_nothing(root: Path, db: Database) -> Non
         url = address(process)
         assert httpx2.get(f"{url}/healthz", headers={"Host": "letters.example.org"}).is_success
         process.terminate()
-        rest(process)
+        terminal.rest(process)
 
     assert process.returncode == 0
     assert post.counts(db, mailing) == {"queued": 1}
@@ -171,7 +166,7 @@ def test_a_sender_alone_ends_when_told(root: Path, db: Database, how: signal.Sig
     with terminal.running(root, "work") as process:
         until(lambda: senders(db), "the sender")
         process.send_signal(how)
-        out, err = rest(process)
+        out, err = terminal.rest(process)
 
     assert (process.returncode, err) == (0, "")
     assert out == "Sending whatever is due. Stop with Ctrl-C.\n"
@@ -180,7 +175,7 @@ def test_a_sender_alone_ends_when_told(root: Path, db: Database, how: signal.Sig
 
 def test_a_sender_beside_nobody_stops_at_once(root: Path, db: Database) -> None:
     with terminal.running(root, "work", "--beside", "1") as process:
-        assert rest(process) == ("", "")
+        assert terminal.rest(process) == ("", "")
 
     assert process.returncode == 0
 
@@ -196,7 +191,7 @@ def test_a_preview_shows_the_page_and_leaves_no_trace(
         issue.write_text("---\nnonsense\n")
         assert httpx2.get(f"{url}/preview").is_success
         process.send_signal(signal.SIGINT)
-        _, err = rest(process)
+        _, err = terminal.rest(process)
 
     assert (process.returncode, err) == (0, "")
     assert ledger.is_empty(db)
@@ -231,11 +226,11 @@ def _demo(root: Path) -> str:
         said = ""
         while not (found := ADDRESS.search(said)):
             line = process.stdout.readline()
-            assert line, rest(process)
+            assert line, terminal.rest(process)
             said += line
         assert httpx2.get(found[0]).is_success
         process.terminate()
-        out, err = rest(process)
+        out, err = terminal.rest(process)
     assert (process.returncode, err) == (0, "")
     return said + out
 
@@ -258,5 +253,5 @@ def test_a_sender_that_lives_is_seen_by_everybody(root: Path, db: Database) -> N
         until(lambda: post_office.is_attended(db, now=clock.now()), "the sender")
         assert terminal.run(root, "status").out.endswith("A sender is running.\n")
         process.terminate()
-        rest(process)
+        terminal.rest(process)
     assert not post_office.is_attended(db, now=clock.now())

@@ -85,7 +85,7 @@ def test_without_a_terminal_each_look_is_a_line(root: Path, db: Database) -> Non
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGINT)
-        rest, error = process.communicate(timeout=30)
+        rest, error = terminal.rest(process)
 
     assert [line[10:] for line in lines[:2]] == [
         "1 bench: paused, 0 of 3\n",
