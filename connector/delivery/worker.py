@@ -589,3 +589,5 @@ class _Connection:
         """What is handed over to us and will not be sent goes back, at no cost."""
         while self.ready:
             self.sender.record(self.ready.popleft(), Outcome("unreached", why))
+            # Until it is written down that they never left, a crash makes them uncertain.
+            self.sender.book.ask()
